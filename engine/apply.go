@@ -1,0 +1,199 @@
+package engine
+
+import "fmt"
+
+// Apply changes the stocks by one record; stocks[i] is that of Record.SKUs[i], or nil for an item
+// that is not wanted (a replay that has it already). It cannot fail: an event that does not fit is
+// a bug, here or in the log, and panics.
+func (r *Record) Apply(stocks []*Stock) {
+	for a := range r.Acts {
+		act := &r.Acts[a]
+		for i := range act.Events {
+			if s := stocks[act.Events[i].Stock]; s != nil {
+				s.apply(r, act, &act.Events[i])
+			}
+		}
+		for i := range act.Events {
+			if s := stocks[act.Events[i].Stock]; s != nil {
+				s.settle(act)
+			}
+		}
+	}
+}
+
+func (s *Stock) apply(r *Record, act *Act, e *Event) {
+	if e.Movement() {
+		if e.Sequence != s.sequence+1 {
+			s.misfit(e, "the last sequence is %d", s.sequence)
+		}
+		s.sequence = e.Sequence
+	}
+	if e.Settings != nil {
+		s.applySettings(e)
+		return
+	}
+	if !s.exists {
+		s.misfit(e, "the item does not exist")
+	}
+	level := s.applyCounts(e)
+	switch e.Type {
+	case StockReserved, StockCommitted:
+		s.open(r, act, e, level)
+	case ReservationConfirmed, ReservationReleasedEvent, ReservationExtended, ReservationExpiredEvent,
+		StockFulfilled, StockCancelled, LineUnchanged:
+		if act.Op != OpFree {
+			s.step(act, e, level)
+		}
+	}
+}
+
+func (s *Stock) applySettings(e *Event) {
+	if (e.Type == ItemCreated) == s.exists {
+		s.misfit(e, "the item exists: %v", s.exists)
+	}
+	s.exists = true
+	s.settings = *e.Settings
+}
+
+// applyCounts moves one level from Before to After and returns its index.
+func (s *Stock) applyCounts(e *Event) int {
+	i := s.find(e.Level)
+	if i < 0 {
+		if e.Before != (Counts{Safety: e.Before.Safety}) {
+			s.misfit(e, "there is no such level")
+		}
+		return s.addLevel(e.Level, e.After)
+	}
+	c := &s.levels[i].Counts
+	if *c != e.Before {
+		s.misfit(e, "the level is %+v", *c)
+	}
+	if e.Before != e.After {
+		s.count(c, -1)
+		*c = e.After
+		s.count(c, 1)
+	}
+	return i
+}
+
+// open adds the line of a new reservation.
+func (s *Stock) open(r *Record, act *Act, e *Event, level int) {
+	h := s.holds[act.Reservation.Nonce]
+	line := holdLine{level: int32(level), LineStatus: e.Line}
+	if h == nil {
+		h = &hold{nonce: act.Reservation.Nonce, deadline: act.ExpiresAt, state: act.State, line: line}
+		if s.holds == nil {
+			s.holds = make(map[uint64]*hold)
+		}
+		s.holds[h.nonce] = h
+		if act.Owner != "" {
+			h.extra().owner = act.Owner
+		}
+		if act.Reservation.Home != s.sku {
+			h.extra().home = act.Reservation.Home
+		} else if others := linesElsewhere(r, act, e.Stock); others != nil {
+			h.extra().others = others
+		}
+	} else {
+		if h.due != nil {
+			s.unlink(h)
+		}
+		h.extra().lines = append(h.rest.lines, line)
+	}
+	if h.state == Active {
+		s.queue.link(h)
+	}
+	s.touch(h)
+}
+
+// linesElsewhere are the lines of the act on other SKUs than that of one stock.
+func linesElsewhere(r *Record, act *Act, stock int) (others []Line) {
+	for i := range act.Events {
+		if e := &act.Events[i]; e.Stock != stock {
+			others = append(others, Line{SKU: r.SKUs[e.Stock], Location: e.Level.Location, Quantity: e.Line.Quantity})
+		}
+	}
+	return others
+}
+
+// step moves one line of a reservation that is there already.
+func (s *Stock) step(act *Act, e *Event, level int) {
+	h := s.holds[act.Reservation.Nonce]
+	if h == nil {
+		s.misfit(e, "there is no hold %x", act.Reservation.Nonce)
+	}
+	var line *holdLine
+	for i := range h.lines() {
+		if l := h.at(i); int(l.level) == level {
+			line = l
+		}
+	}
+	if line == nil {
+		s.misfit(e, "hold %x has no line there", h.nonce)
+	}
+	if h.due != nil {
+		s.unlink(h)
+	}
+	line.LineStatus = e.Line
+	h.state, h.deadline = act.State, act.ExpiresAt
+	if h.state == Active {
+		s.queue.link(h)
+	}
+	s.touch(h)
+}
+
+// settle does what an act does once to a stock, after all its events: forget a reservation that
+// is over, or set many due holds to drain. Doing it again changes nothing.
+func (s *Stock) settle(act *Act) {
+	if act.Op == OpFree {
+		s.free(act.ExpiresAt)
+		return
+	}
+	if !act.State.Final() {
+		return
+	}
+	h := s.holds[act.Reservation.Nonce]
+	if h == nil {
+		return
+	}
+	delete(s.holds, h.nonce)
+	if len(s.holds) == 0 {
+		s.holds = nil // A map keeps its size; an item without holds should cost nothing.
+	}
+	if s.tracked && h.saved {
+		s.gone = append(s.gone, h.nonce)
+	}
+}
+
+func (s *Stock) free(through Time) {
+	for d := s.queue.first(); d != nil && d.at <= through; d = s.queue.first() {
+		s.queue.remove(d)
+		s.draining = append(s.draining, d)
+	}
+	s.freedThrough = max(s.freedThrough, through)
+}
+
+// unlink takes a hold from its deadline, wherever that is.
+func (s *Stock) unlink(h *hold) {
+	s.queue.unlink(h)
+	for len(s.draining) > 0 && s.draining[0].n == 0 {
+		s.draining[0] = nil
+		s.draining = s.draining[1:]
+	}
+	if len(s.draining) == 0 {
+		s.draining = nil
+	}
+}
+
+// touch notes that a hold differs from the last snapshot.
+func (s *Stock) touch(h *hold) {
+	if s.tracked && !h.changed {
+		h.changed = true
+		s.changed = append(s.changed, h.nonce)
+	}
+}
+
+func (s *Stock) misfit(e *Event, format string, args ...any) {
+	panic(fmt.Sprintf("engine: event %d %s of item %q at %q does not fit: %s",
+		e.Sequence, e.Type, s.sku, e.Level.Location, fmt.Sprintf(format, args...)))
+}

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"slices"
+)
+
+// Op is what a command asks for.
+type Op uint8
+
+// The operations. The last three are the engine's own: nobody can ask for them.
+const (
+	OpNone Op = iota
+	OpPutItem
+	OpReceive
+	OpAdjust
+	OpSet
+	OpMove
+	OpRestock
+	OpReserve
+	OpCommit
+	OpConfirm
+	OpRelease
+	OpExtend
+	OpFulfill
+	OpCancel
+	OpGetItem
+	OpGetReservation
+	// OpExpire writes out one hold that fell due.
+	OpExpire
+	// OpFree frees the units of very many holds that fell due, before they are written out.
+	OpFree
+)
+
+var opNames = [...]string{
+	OpNone: "", OpPutItem: "put_item", OpReceive: "receive", OpAdjust: "adjust", OpSet: "set",
+	OpMove: "move", OpRestock: "restock", OpReserve: "reserve", OpCommit: "commit",
+	OpConfirm: "confirm", OpRelease: "release", OpExtend: "extend", OpFulfill: "fulfill",
+	OpCancel: "cancel", OpGetItem: "get_item", OpGetReservation: "get_reservation",
+	OpExpire: "expire", OpFree: "free",
+}
+
+func (o Op) String() string { return opNames[o] }
+
+// Mutates reports whether the operation changes stock, and so needs a key.
+func (o Op) Mutates() bool { return o >= OpPutItem && o <= OpCancel }
+
+// Step reports whether the operation goes to a reservation that is there already.
+func (o Op) Step() bool { return o >= OpConfirm && o <= OpCancel }
+
+// ReservationRef finds a reservation: the SKU whose stock keeps it, and its number there. It is
+// what a reservation id holds; only actors read and write ids.
+type ReservationRef struct {
+	Home  string
+	Nonce uint64
+}
+
+// Line asks for units of one item. An empty location lets the engine choose.
+type Line struct {
+	SKU, Location string
+	Quantity      int64
+}
+
+// Command is one thing to do. Which fields count depends on Op; Validate says what is wrong.
+type Command struct {
+	Op Op
+	// Key is the idempotency key; KeyHash and the fingerprint of the command stand for it.
+	Key string
+	// Principal is who is authenticated, empty without authentication; it scopes the key.
+	Principal string
+	// Actor and Reference are carried into the movement.
+	Actor, Reference, Reason string
+
+	// Of the operations on one item:
+	SKU, Location string
+	// Quantity is the units, or the delta of adjust.
+	Quantity int64
+	// State is what adjust and set act on (OnHand when unset); From and To are those of move.
+	State, From, To State
+	// ChangeFrom is what the quantity must be for set and adjust, when HasChangeFrom.
+	ChangeFrom    int64
+	HasChangeFrom bool
+	// IfMatch is what the item's sequence must be, when HasIfMatch.
+	IfMatch    uint64
+	HasIfMatch bool
+	Settings   Settings
+
+	// Of reservations:
+	Lines []Line
+	// TTL is the life of a hold in milliseconds; zero means HoldTTLDefault.
+	TTL   int64
+	Owner string
+	// Reservation is the one that a step goes to. For OpReserve and OpCommit the nonce is drawn
+	// outside and given here, since the engine has no dice.
+	Reservation ReservationRef
+
+	// hash and print are computed once: every place that files a key asks for them.
+	hash            [16]byte
+	print           uint64
+	hashed, printed bool
+}
+
+// KeyHash is 128 bits of SHA-256 over principal and key. The home SKU that also scopes a key is
+// implied by where the hash is looked up.
+func (c *Command) KeyHash() [16]byte {
+	if c.hashed {
+		return c.hash
+	}
+	var buf [2 + ActorBytesMax + KeyBytesMax]byte
+	b := binary.LittleEndian.AppendUint16(buf[:0], uint16(len(c.Principal)))
+	b = append(b, c.Principal...)
+	b = append(b, c.Key...)
+	sum := sha256.Sum256(b)
+	copy(c.hash[:], sum[:])
+	c.hashed = true
+	return c.hash
+}
+
+// Fingerprint is FNV-1a 64 over everything that makes this command this command, the key apart.
+// Two commands with one key are a retry when their fingerprints agree.
+func (c *Command) Fingerprint() uint64 {
+	if c.printed {
+		return c.print
+	}
+	f := fnv(14695981039346656037)
+	f.number(uint64(c.Op))
+	f.text(c.Actor)
+	f.text(c.Reference)
+	f.text(c.Reason)
+	f.text(c.SKU)
+	f.text(c.Location)
+	f.number(uint64(c.Quantity))
+	f.number(uint64(c.State)<<16 | uint64(c.From)<<8 | uint64(c.To))
+	if c.HasChangeFrom {
+		f.number(1 + uint64(c.ChangeFrom))
+	}
+	if c.HasIfMatch {
+		f.number(1 + c.IfMatch)
+	}
+	if c.Op == OpPutItem {
+		f.settings(&c.Settings)
+	}
+	for i := range c.Lines {
+		f.text(c.Lines[i].SKU)
+		f.text(c.Lines[i].Location)
+		f.number(uint64(c.Lines[i].Quantity))
+	}
+	f.number(uint64(c.TTL))
+	f.text(c.Owner)
+	if c.Op.Step() {
+		f.text(c.Reservation.Home)
+		f.number(c.Reservation.Nonce)
+	}
+	c.print, c.printed = uint64(f), true
+	return c.print
+}
+
+type fnv uint64
+
+const fnvPrime = 1099511628211
+
+func (f *fnv) text(s string) {
+	h := *f
+	for i := 0; i < len(s); i++ {
+		h = (h ^ fnv(s[i])) * fnvPrime
+	}
+	*f = (h ^ fnv(len(s))) * fnvPrime
+}
+
+func (f *fnv) number(n uint64) {
+	h := *f
+	for range 8 {
+		h = (h ^ fnv(n&0xff)) * fnvPrime
+		n >>= 8
+	}
+	*f = h
+}
+
+func (f *fnv) settings(s *Settings) {
+	f.number(uint64(s.BackorderLimit))
+	f.number(uint64(s.ReorderPoint))
+	for _, loc := range slices.Sorted(maps.Keys(s.SafetyStock)) {
+		f.text(loc)
+		f.number(uint64(s.SafetyStock[loc]))
+	}
+	for _, loc := range s.LocationOrder {
+		f.text(loc)
+	}
+}
