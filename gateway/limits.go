@@ -1,0 +1,23 @@
+package gateway
+
+import "time"
+
+// The limits of the doors. Those of what a command may say are in package engine.
+const (
+	// BodyBytesMax bounds the body of a request, and the payload of a NATS message.
+	BodyBytesMax = 1 << 20
+	// BatchBytesMax bounds the body of a batch.
+	BatchBytesMax = 8 << 20
+	// BatchOperationsMax bounds the operations of a batch.
+	BatchOperationsMax = 10_000
+	// PageMax bounds a page of a list; PageDefault is its size when the request does not say.
+	PageMax     = 1000
+	PageDefault = 50
+	// StreamsMax bounds the open event streams over HTTP.
+	StreamsMax = 1024
+	// AnswerWait bounds how long a door waits for an answer. The command may still be done after
+	// it; a retry with the same key tells.
+	AnswerWait = 30 * time.Second
+	// RetryAfter is what a refused client is told to wait when there is too much load.
+	RetryAfter = time.Second
+)
