@@ -20,7 +20,7 @@ const (
 func (l *Log) commitLoop() {
 	defer l.running.Done()
 	defer close(l.releases)
-	idle := time.NewTimer(SealAfter)
+	idle := time.NewTimer(l.o.sealAfter)
 	defer idle.Stop()
 	for {
 		var err error
@@ -33,7 +33,7 @@ func (l *Log) commitLoop() {
 				done <- err
 			}
 		case stepWait:
-			idle.Reset(SealAfter)
+			idle.Reset(l.o.sealAfter)
 			select {
 			case <-l.kick:
 			case <-idle.C:

@@ -66,6 +66,8 @@ type Options struct {
 	// ReadOnly makes Open validate and recover without creating or changing anything. Append,
 	// Roll and CutBefore panic.
 	ReadOnly bool
+
+	sealAfter time.Duration // SealAfter, unless a test says otherwise
 }
 
 func (o *Options) ensureDefaults() {
@@ -89,6 +91,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.OnGroup == nil {
 		o.OnGroup = func(Group) {}
+	}
+	if o.sealAfter == 0 {
+		o.sealAfter = SealAfter
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
