@@ -64,7 +64,9 @@ func TestExpiryOfVeryMany(t *testing.T) {
 	if v := s.View(); v.Total(Available) != 1000 || s.Holds() != 1000 {
 		t.Fatalf("%+v", v)
 	}
-	restored := Restore(s.Capture(), func(yield func(HoldImage) bool) {
+	var im Image
+	s.Capture(&im, 10)
+	restored := Restore(im, func(yield func(HoldImage) bool) {
 		for _, h := range s.holds {
 			yield(h.image())
 		}

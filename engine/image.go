@@ -11,7 +11,8 @@ type Image struct {
 	Levels       []Level
 	FreedThrough Time
 	NextExpiry   Time
-	Holds        []HoldImage
+	// Holds may have a hold twice; the later one counts, and Gone counts most.
+	Holds []HoldImage
 	// Gone are the holds of earlier images that are over.
 	Gone []uint64
 }
@@ -35,16 +36,14 @@ type HoldLineImage struct {
 // Track starts the bookkeeping of what changed; everything after it is in the next Capture.
 func (s *Stock) Track() { s.tracked = true }
 
-// Capture writes the stock down. The image shares settings with the stock, which replaces and
-// never changes them; the rest is a copy.
-func (s *Stock) Capture() Image {
-	im := Image{
-		SKU: s.sku, Sequence: s.sequence, Settings: s.settings,
-		Levels:       append([]Level(nil), s.levels...),
-		FreedThrough: s.freedThrough, NextExpiry: s.NextExpiry(),
-		Gone: s.gone,
-	}
-	for _, nonce := range s.changed {
+// Capture adds to im at most limit of the holds that changed since the last image, and reports
+// whether there are more; when there are not, it writes down the rest of the stock as well, and the
+// image is whole. Between two calls for one image the stock may change: a hold that does is in a
+// later piece again, and the last word on it counts. The image shares settings with the stock,
+// which replaces and never changes them.
+func (s *Stock) Capture(im *Image, limit int) (more bool) {
+	n := min(limit, len(s.changed))
+	for _, nonce := range s.changed[:n] {
 		h := s.holds[nonce]
 		if h == nil || !h.changed {
 			continue
@@ -52,8 +51,16 @@ func (s *Stock) Capture() Image {
 		h.changed, h.saved = false, true
 		im.Holds = append(im.Holds, h.image())
 	}
-	s.changed, s.gone = nil, nil
-	return im
+	im.Gone = append(im.Gone, s.gone...)
+	s.changed, s.gone = s.changed[n:], nil
+	if len(s.changed) > 0 {
+		return true
+	}
+	s.changed = nil
+	im.SKU, im.Sequence, im.Settings = s.sku, s.sequence, s.settings
+	im.Levels = append([]Level(nil), s.levels...)
+	im.FreedThrough, im.NextExpiry = s.freedThrough, s.NextExpiry()
+	return false
 }
 
 func (h *hold) image() HoldImage {

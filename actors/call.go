@@ -1,0 +1,169 @@
+package actors
+
+import (
+	"sync"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+// call is a command on its way to one SKU, with the slot for its answer.
+type call struct {
+	cell   *cell
+	cmd    *engine.Command
+	answer func(engine.Answer)
+	ans    engine.Answer
+	// fresh is a record that the key was found in by mistake; see System.replay.
+	fresh uint64
+	// peek, when set, asks for the reservation's other SKUs instead.
+	peek func(others []string)
+}
+
+var calls = sync.Pool{New: func() any { return new(call) }}
+
+func newCall(c *cell, cmd *engine.Command, answer func(engine.Answer)) *call {
+	k := calls.Get().(*call)
+	*k = call{cell: c, cmd: cmd, answer: answer}
+	k.ans.Op = cmd.Op
+	return k
+}
+
+// Durable implements Waiter: the answer goes out, and the call is over.
+func (k *call) Durable(err error) {
+	if err != nil {
+		k.ans = engine.Answer{Op: k.ans.Op, Err: engine.ErrUnavailable}
+	}
+	cell, answer, ans := k.cell, k.answer, k.ans
+	*k = call{}
+	calls.Put(k)
+	cell.release()
+	answer(ans)
+}
+
+// refuse answers at once: only for what says nothing about the stock.
+func (k *call) refuse(err error) {
+	k.ans.Err = err
+	k.Durable(nil)
+}
+
+// park lets the answer go once everything that it was read from is on disk. Nothing leaves the
+// process above the watermark, a refusal no more than a promise.
+func (k *call) park() {
+	if replyAboveWatermark {
+		k.Durable(nil)
+		return
+	}
+	k.cell.sys.wal.Await(k.cell.last, k)
+}
+
+// turn is what a SKU does with one command.
+func (c *cell) turn(k *call) {
+	if c.err != nil {
+		k.refuse(c.err)
+		return
+	}
+	if k.peek != nil {
+		others, _ := c.stock.Participants(k.cmd.Reservation.Nonce)
+		peek := k.peek
+		k.answer = func(engine.Answer) { peek(others) }
+		k.park()
+		return
+	}
+	done := false
+	ok := c.guard(func() {
+		c.expire(c.sys.clock.time(), false)
+		done = c.decide(k)
+	})
+	switch {
+	case !ok:
+		k.refuse(engine.ErrInternal)
+	case !done:
+		k.park()
+	}
+}
+
+// decide answers the command of a call. It reports false when the answer is in k.ans, to be
+// parked, and true when the call is somebody else's now.
+func (c *cell) decide(k *call) (done bool) {
+	switch op := k.cmd.Op; {
+	case op == engine.OpGetItem:
+		if !c.stock.Exists() {
+			k.ans.Refusal = notFound(c.sku)
+			return false
+		}
+		view := c.stock.View()
+		k.ans.Item = &view
+		return false
+	case op == engine.OpGetReservation || op.Step():
+		if op != engine.OpGetReservation && c.known(k) {
+			return true
+		}
+		others, ok := c.stock.Participants(k.cmd.Reservation.Nonce)
+		switch {
+		case !ok:
+			return c.ended(k)
+		case others != nil:
+			c.sys.widen(k, others)
+			return true
+		}
+	default:
+		if c.known(k) {
+			return true
+		}
+	}
+	return c.change(k)
+}
+
+// change decides a command on this SKU alone. It reports true when the answer waits with the
+// record.
+func (c *cell) change(k *call) bool {
+	t := turns.Get().(*turnScratch)
+	defer turns.Put(t)
+	t.stocks = append(t.stocks[:0], c.stock)
+	t.Begin(c.sys.clock.time(), t.stocks)
+	if k.cmd.Op == engine.OpGetReservation {
+		k.ans.Reservation, _ = t.ReservationView(k.cmd.Reservation)
+		c.sys.name(&k.ans)
+		return false
+	}
+	if err := c.sys.wal.Accepting(); err != nil {
+		k.refuse(err)
+		return true
+	}
+	if k.ans.Refusal = t.Decide(k.cmd); k.ans.Refusal.Refused() {
+		return false
+	}
+	k.ans = t.Record.Answer(0)
+	c.sys.name(&k.ans)
+	c.append(&t.Record, k)
+	c.schedule()
+	return true
+}
+
+// turnScratch is what a turn works with; it is reused.
+type turnScratch struct {
+	engine.Turn
+	stocks []*engine.Stock
+}
+
+var turns = sync.Pool{New: func() any { return new(turnScratch) }}
+
+// known looks for the command's key, and has it answered as the first time if it is there.
+func (c *cell) known(k *call) bool {
+	index, ok := c.sys.memory.Recall(c.sku, k.cmd.KeyHash())
+	if !ok || index == k.fresh {
+		return false
+	}
+	c.sys.replay(k, index)
+	return true
+}
+
+// ended answers for a reservation that the stock does not have: it is over, or never was.
+func (c *cell) ended(k *call) bool {
+	index, ok := c.sys.memory.Ended(k.cmd.Reservation)
+	if !ok {
+		k.ans.Refusal = engine.StepRefused(k.cmd.Op, engine.StateNone)
+		return false
+	}
+	c.sys.obituary(k, index)
+	return true
+}

@@ -1,0 +1,188 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+// cell is one SKU in memory: the actor, its mailbox and its entry in the directory, in one piece,
+// since there may be millions.
+type cell struct {
+	mailbox
+	sys   *System
+	part  *partition
+	shard *shard
+	pid   *actor.PID
+	sku   string
+
+	inFlight atomic.Int32
+	used     atomic.Uint32 // seconds of the coarse clock
+	// loaded, exists, dirty and saving are for the sweeper: in memory, an item, changed since the
+	// last snapshot, being written to one.
+	loaded, exists, dirty, saving atomic.Bool
+
+	// What follows belongs to the actor's turn.
+	stock     *engine.Stock
+	last      uint64 // index of the last record
+	err       error  // why the stock could not be loaded
+	scheduled engine.Time
+	capture   *capture
+	// saved belongs to the saver between its turns.
+	saved any
+}
+
+// tick asks a cell to expire what is due. It is a message without content.
+type tick struct{}
+
+// repair asks a cell to be fenced. It is a message without content.
+type repair struct{}
+
+// Receive implements actor.Actor: one message is one turn.
+func (c *cell) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *call:
+		c.turn(m)
+	case *visit:
+		c.visited(m)
+	case tick:
+		c.scheduled = 0
+		c.guard(func() {
+			if c.err == nil {
+				c.expire(c.sys.clock.time(), true)
+			}
+		})
+		c.release()
+	case *capture:
+		c.captured(m)
+	case repair:
+		c.sys.fence([]*cell{c})
+		c.release()
+	}
+}
+
+// take gives the cell its stock.
+func (c *cell) take(stock *engine.Stock, last uint64, saved any) {
+	stock.Track()
+	c.stock, c.last, c.saved, c.err = stock, last, saved, nil
+	c.exists.Store(stock.Exists())
+	c.schedule()
+}
+
+// fail leaves the cell without a stock. It refuses everything, and is forgotten when its last
+// caller leaves, so that the next one tries again.
+func (c *cell) fail(err error) {
+	c.err = errors.Join(engine.ErrUnavailable, err)
+	c.exists.Store(false)
+	c.sys.log("load item", "sku", c.sku, "error", err)
+}
+
+// expire logs what is due at now, before anything else is decided. What very many holds left to
+// be written out goes on in a later turn, unless this is the turn for it.
+func (c *cell) expire(now engine.Time, drain bool) {
+	for {
+		next := c.stock.NextExpiry()
+		if next == 0 || next > now {
+			break
+		}
+		draining := c.stock.Draining()
+		if draining && !drain {
+			break
+		}
+		if !c.expireOnce(now) || draining {
+			break
+		}
+	}
+	c.schedule()
+}
+
+func (c *cell) expireOnce(now engine.Time) bool {
+	r := records.Get().(*engine.Record)
+	defer records.Put(r)
+	if !c.stock.Expire(now, r) {
+		return false
+	}
+	c.sys.metrics.expired.Add(float64(len(r.Acts)))
+	c.append(r, nil)
+	return true
+}
+
+var records = sync.Pool{New: func() any { return new(engine.Record) }}
+
+// append applies a record of this SKU alone and logs it.
+func (c *cell) append(r *engine.Record, w Waiter) {
+	one := [...]*cell{c}
+	c.sys.append(r, one[:], w)
+}
+
+// append applies a record to its cells, all of which the turn holds, and logs it. A panic of
+// Apply leaves states that no record explains: the cells are fenced.
+func (s *System) append(r *engine.Record, cells []*cell, w Waiter) {
+	var buf struct {
+		stocks [4]*engine.Stock
+		prev   [4]uint64
+	}
+	stocks, prev := buf.stocks[:0], buf.prev[:0]
+	for _, c := range cells {
+		stocks = append(stocks, c.stock)
+		prev = append(prev, c.last)
+		if !c.exists.Load() {
+			c.exists.Store(true)
+		}
+		c.markDirty()
+	}
+	applied := false
+	defer func() {
+		if !applied {
+			s.fence(cells)
+		}
+	}()
+	r.Apply(stocks)
+	index, err := s.wal.Append(r, prev, w)
+	if err != nil {
+		panic(fmt.Errorf("append to the log: %w", err))
+	}
+	applied = true
+	for _, c := range cells {
+		c.last = index
+	}
+}
+
+// markDirty lists the cell for the next snapshot.
+func (c *cell) markDirty() {
+	if c.dirty.Load() {
+		return
+	}
+	c.dirty.Store(true)
+	c.part.mu.Lock()
+	c.part.dirty = append(c.part.dirty, c)
+	c.part.mu.Unlock()
+}
+
+// schedule sees to a tick when the next hold falls due.
+func (c *cell) schedule() {
+	if next := c.stock.NextExpiry(); next != 0 && (c.scheduled == 0 || next < c.scheduled) {
+		c.scheduled = next
+		c.sys.wheel.add(next, c.sku)
+	}
+}
+
+// guard runs a turn and keeps a panic in it. What Decide was at is lost and nothing else, since
+// it changes nothing; append has fenced what Apply was at. It reports whether all went well.
+func (c *cell) guard(turn func()) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.sys.metrics.panics.Inc()
+			c.sys.log("turn", "sku", c.sku, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			ok = false
+		}
+	}()
+	turn()
+	return true
+}

@@ -1,0 +1,123 @@
+package actors
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+// wheel ticks SKUs when their next hold falls due. It is one heap and one timer for the node: a
+// timer a hold would be neither cheap nor reproducible. It only wakes; whether anything is due is
+// for the SKU's turn to say, so that a tick too many harms nothing.
+type wheel struct {
+	sys  *System
+	mu   sync.Mutex
+	heap deadlineHeap
+	wake chan struct{}
+}
+
+type deadline struct {
+	at  engine.Time
+	sku string
+}
+
+type deadlineHeap []deadline
+
+func (h deadlineHeap) Len() int           { return len(h) }
+func (h deadlineHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h deadlineHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *deadlineHeap) Push(x any)        { *h = append(*h, x.(deadline)) }
+func (h *deadlineHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = deadline{}
+	*h = old[:len(old)-1]
+	return last
+}
+
+func newWheel(s *System) *wheel { return &wheel{sys: s, wake: make(chan struct{}, 1)} }
+
+// add sees to a tick of a SKU at a time.
+func (w *wheel) add(at engine.Time, sku string) {
+	w.mu.Lock()
+	heap.Push(&w.heap, deadline{at, sku})
+	first := w.heap[0].at == at
+	w.mu.Unlock()
+	if first {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// due takes the SKUs that are due at now, at most max of them, and says when the next is.
+func (w *wheel) due(now engine.Time, max int) (skus []string, next engine.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.heap) > 0 && len(skus) < max {
+		if w.heap[0].at > now {
+			return skus, w.heap[0].at
+		}
+		skus = append(skus, heap.Pop(&w.heap).(deadline).sku)
+	}
+	if len(w.heap) > 0 {
+		return skus, w.heap[0].at
+	}
+	return skus, 0
+}
+
+// wheelPiece is how many SKUs are ticked before the wheel looks at the clock again.
+const wheelPiece = 1024
+
+func (w *wheel) run() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		now := w.sys.clock.time()
+		skus, next := w.due(now, wheelPiece)
+		for _, sku := range skus {
+			c, err := w.sys.acquire(sku, true)
+			if err != nil {
+				panic("actors: expiry was refused") // acquire never does.
+			}
+			c.post(tick{})
+		}
+		pause := time.Hour
+		if next != 0 {
+			pause = max(0, time.Duration(next-now)*time.Millisecond)
+		}
+		timer.Reset(pause)
+		select {
+		case <-w.sys.stop:
+			return
+		case <-w.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// loadDeadlines brings the deadlines of passivated SKUs into the wheel ahead of time.
+func (s *System) loadDeadlines() {
+	every := time.NewTicker(expiryLoadEvery)
+	defer every.Stop()
+	for {
+		n := 0
+		by := s.clock.time() + engine.Time(expiryHorizon.Milliseconds())
+		err := s.snapshots.Expiring(by, func(sku string, at engine.Time) bool {
+			s.wheel.add(at, sku)
+			n++
+			return n < expiryLoadMax
+		})
+		if err != nil {
+			s.log("load deadlines", "error", err)
+		}
+		select {
+		case <-s.stop:
+			return
+		case <-every.C:
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package actors
+
+import "time"
+
+// Limits are the bounds of the running system. The zero value of a field means its default.
+type Limits struct {
+	// InFlightPerSKU, InFlightPerPartition and InFlight bound the commands that were admitted and
+	// not answered yet; one more is refused with engine.ErrOverloaded.
+	InFlightPerSKU       int
+	InFlightPerPartition int
+	InFlight             int
+	// Resident is how many SKUs are kept in memory; above it the least recently used clean ones
+	// are passivated.
+	Resident int
+	// IdleAfter is how long a SKU may be unused before it is passivated.
+	IdleAfter time.Duration
+}
+
+// The defaults.
+const (
+	InFlightPerSKUDefault       = 16_384
+	InFlightPerPartitionDefault = 32_768
+	InFlightDefault             = 65_536
+	ResidentDefault             = 4_000_000
+	IdleAfterDefault            = 10 * time.Minute
+)
+
+func (l Limits) withDefaults() Limits {
+	def := func(n *int, d int) {
+		if *n == 0 {
+			*n = d
+		}
+	}
+	def(&l.InFlightPerSKU, InFlightPerSKUDefault)
+	def(&l.InFlightPerPartition, InFlightPerPartitionDefault)
+	def(&l.InFlight, InFlightDefault)
+	def(&l.Resident, ResidentDefault)
+	if l.IdleAfter == 0 {
+		l.IdleAfter = IdleAfterDefault
+	}
+	return l
+}
+
+const (
+	// directoryShards is how many locks the directory has; a power of two.
+	directoryShards = 256
+	// turnsInline is how many messages a sender runs before it leaves the rest to a worker.
+	turnsInline = 64
+	// visitsInline is how many actors a visit reaches on one goroutine's stack.
+	visitsInline = 8
+	// workersPerCore and workerQueue size the pool behind the mailboxes.
+	workersPerCore = 4
+	workerQueue    = 4096
+	// readersMax bounds the goroutines that read the disk for activations and replayed answers.
+	readersMax = 64
+	// holdsPerCapture bounds how many holds one turn copies for a snapshot.
+	holdsPerCapture = 2048
+	// capturesInFlight bounds the images that wait to be written.
+	capturesInFlight = 256
+	// expiryHorizon is how far ahead the deadlines of passivated SKUs are loaded; expiryLoadEvery
+	// is how often. The horizon is longer, so that none is missed.
+	expiryHorizon   = 90 * time.Second
+	expiryLoadEvery = 30 * time.Second
+	// expiryLoadMax bounds the deadlines that one load takes.
+	expiryLoadMax = 100_000
+	// sweepEvery is how often idle SKUs are looked for.
+	sweepEvery = 5 * time.Second
+	// sweepSample is how many uses are looked at to find the least recent.
+	sweepSample = 4096
+)

@@ -1,0 +1,5 @@
+//go:build mutant_reply_above_watermark
+
+package actors
+
+const replyAboveWatermark = true

@@ -1,0 +1,293 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+// Config says what the actors run on.
+type Config struct {
+	Log       Log
+	Memory    Memory
+	Snapshots Snapshots
+	// LastTime is the time of the last record in the log: time goes on from there.
+	LastTime engine.Time
+	// Partitions is how many there are; it is fixed when the data directory is made.
+	Partitions int
+	// IDKey signs reservation ids; it is made with the data directory.
+	IDKey [16]byte
+	// Now is the wall clock, with its monotonic reading; time.Now by default.
+	Now     func() time.Time
+	Limits  Limits
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// System is all SKUs of a node.
+type System struct {
+	wal       Log
+	memory    Memory
+	snapshots Snapshots
+	clock     *clock
+	ids       *ids
+	limits    Limits
+	logger    *slog.Logger
+	metrics   *metrics
+
+	actors   *actor.ActorSystem
+	props    *actor.Props
+	workers  *workers
+	spawning sync.Mutex
+	next     *cell
+
+	directory  directory
+	partitions []partition
+	inFlight   atomic.Int64
+	coarse     atomic.Uint32
+	wheel      *wheel
+	readers    chan struct{}
+	reading    sync.WaitGroup
+
+	closing atomic.Bool
+	saveMu  sync.Mutex
+	stop    chan struct{}
+	loops   sync.WaitGroup
+}
+
+// New starts the actors. What fell due while nobody ran expires at once.
+func New(cfg Config) (*System, error) {
+	if cfg.Partitions < 1 {
+		return nil, fmt.Errorf("start actors: %d partitions", cfg.Partitions)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	ids, err := newIDs(cfg.IDKey)
+	if err != nil {
+		return nil, fmt.Errorf("start actors: %w", err)
+	}
+	s := &System{
+		wal: cfg.Log, memory: cfg.Memory, snapshots: cfg.Snapshots,
+		clock: newClock(cfg.Now, cfg.LastTime), ids: ids, limits: cfg.Limits.withDefaults(),
+		logger: cfg.Logger, partitions: make([]partition, cfg.Partitions),
+		readers: make(chan struct{}, readersMax), stop: make(chan struct{}),
+	}
+	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
+	s.props = s.newProps()
+	s.workers = newWorkers(workersPerCore * runtime.GOMAXPROCS(0))
+	for i := range s.directory.shards {
+		s.directory.shards[i].cells = make(map[string]*cell)
+	}
+	s.metrics = newMetrics(cfg.Metrics, s)
+	s.wheel = newWheel(s)
+	s.loops.Go(s.wheel.run)
+	s.loops.Go(s.loadDeadlines)
+	s.loops.Go(s.sweep)
+	return s, nil
+}
+
+// Submit hands a valid command to its SKUs. answer is called exactly once, on any goroutine,
+// perhaps before Submit returns, and must not block. The command is the system's until then.
+func (s *System) Submit(cmd *engine.Command, answer func(engine.Answer)) {
+	if s.closing.Load() && cmd.Op.Mutates() {
+		answer(engine.Answer{Op: cmd.Op, Err: engine.ErrUnavailable})
+		return
+	}
+	sku := cmd.SKU
+	switch {
+	case cmd.Op == engine.OpReserve || cmd.Op == engine.OpCommit:
+		cmd.Reservation = engine.ReservationRef{Nonce: nonce()}
+		sku = cmd.Lines[0].SKU
+		if spread(cmd) {
+			s.startVisit(skusOf(nil, cmd), []*engine.Command{cmd}, func(a []engine.Answer) { answer(a[0]) })
+			return
+		}
+	case cmd.Op.Step() || cmd.Op == engine.OpGetReservation:
+		sku = cmd.Reservation.Home
+	}
+	c, err := s.acquire(sku, false)
+	if err != nil {
+		answer(engine.Answer{Op: cmd.Op, Err: err})
+		return
+	}
+	c.post(newCall(c, cmd, answer))
+}
+
+// nonce draws the number of a reservation. 64 bits from a generator seeded by the system cannot be
+// guessed, and do not meet by chance.
+func nonce() uint64 {
+	for {
+		if n := rand.Uint64(); n != 0 {
+			return n
+		}
+	}
+}
+
+// spread reports whether a reservation's lines are on several SKUs.
+func spread(cmd *engine.Command) bool {
+	for i := range cmd.Lines {
+		if cmd.Lines[i].SKU != cmd.Lines[0].SKU {
+			return true
+		}
+	}
+	return false
+}
+
+func skusOf(skus []string, cmd *engine.Command) []string {
+	switch {
+	case cmd.Op.Step():
+		return append(skus, cmd.Reservation.Home)
+	case len(cmd.Lines) == 0:
+		return append(skus, cmd.SKU)
+	}
+	for i := range cmd.Lines {
+		skus = append(skus, cmd.Lines[i].SKU)
+	}
+	return skus
+}
+
+// SubmitAll does all commands in one turn, or none; see Submit for the rest. When one is refused,
+// its answer has the refusal and those of the others have engine.LinkedLineFailed.
+func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer)) {
+	if r, ok := s.refuseBatch(cmds); ok {
+		answer(r)
+		return
+	}
+	var skus []string
+	steps := 0
+	for _, cmd := range cmds {
+		if cmd.Op == engine.OpReserve || cmd.Op == engine.OpCommit {
+			cmd.Reservation = engine.ReservationRef{Nonce: nonce()}
+		}
+		if cmd.Op.Step() {
+			steps++
+		}
+		skus = skusOf(skus, cmd)
+	}
+	start := func() {
+		s.startVisit(skus, cmds, func(answers []engine.Answer) { s.explainEnds(cmds, answers, answer) })
+	}
+	if steps == 0 {
+		start()
+		return
+	}
+	var mu sync.Mutex
+	gather := func(others []string) {
+		mu.Lock()
+		skus = append(skus, others...)
+		steps--
+		last := steps == 0
+		mu.Unlock()
+		if last {
+			start()
+		}
+	}
+	for _, cmd := range cmds {
+		if cmd.Op.Step() {
+			s.peek(cmd, gather)
+		}
+	}
+}
+
+// refuseBatch turns down what cannot be a batch: while closing, or with one key twice.
+func (s *System) refuseBatch(cmds []*engine.Command) ([]engine.Answer, bool) {
+	answers := make([]engine.Answer, len(cmds))
+	if s.closing.Load() {
+		for i := range answers {
+			answers[i] = engine.Answer{Op: cmds[i].Op, Err: engine.ErrUnavailable}
+		}
+		return answers, true
+	}
+	seen := make(map[[16]byte]bool, len(cmds))
+	for i, cmd := range cmds {
+		if !seen[cmd.KeyHash()] {
+			seen[cmd.KeyHash()] = true
+			continue
+		}
+		for j := range answers {
+			answers[j] = linkedLineFailed(cmds[j].Op)
+		}
+		answers[i] = engine.Answer{Op: cmd.Op, Refusal: engine.Refusal{
+			Code: engine.InvalidRequest, Field: "Idempotency-Key", Detail: "the key is used twice in the batch",
+		}}
+		return answers, true
+	}
+	return nil, false
+}
+
+// peek asks a reservation's home for its other SKUs. A home that cannot be asked has none: the
+// visit will find out why.
+func (s *System) peek(cmd *engine.Command, others func([]string)) {
+	c, err := s.acquire(cmd.Reservation.Home, false)
+	if err != nil {
+		others(nil)
+		return
+	}
+	k := newCall(c, cmd, func(engine.Answer) { others(nil) })
+	k.peek = others
+	c.post(k)
+}
+
+// explainEnds replaces "no such reservation" by how it ended, which its home knows.
+func (s *System) explainEnds(cmds []*engine.Command, answers []engine.Answer, answer func([]engine.Answer)) {
+	for i := range answers {
+		if answers[i].Refusal.Code == engine.ReservationNotFound {
+			s.Submit(cmds[i], func(a engine.Answer) {
+				answers[i] = a
+				answer(answers)
+			})
+			return
+		}
+	}
+	answer(answers)
+}
+
+// Reservation reads an id; ok is false for one that was never given out.
+func (s *System) Reservation(id string) (ref engine.ReservationRef, ok bool) { return s.ids.Ref(id) }
+
+// ReservationID writes an id.
+func (s *System) ReservationID(ref engine.ReservationRef) string { return s.ids.ID(ref) }
+
+// Now is the time of turns.
+func (s *System) Now() engine.Time { return s.clock.time() }
+
+// Drain refuses new changes and waits for those in flight.
+func (s *System) Drain(ctx context.Context) error {
+	s.closing.Store(true)
+	wait := time.NewTicker(5 * time.Millisecond)
+	defer wait.Stop()
+	for s.inFlight.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %d commands in flight: %w", s.inFlight.Load(), ctx.Err())
+		case <-wait.C:
+		}
+	}
+	return nil
+}
+
+// Close stops the actors. Call Drain and Save before, for a quick start afterwards; the log has
+// everything in any case.
+func (s *System) Close() {
+	s.closing.Store(true)
+	close(s.stop)
+	s.loops.Wait()
+	s.reading.Wait()
+	s.workers.stop()
+}
+
+func (s *System) log(doing string, args ...any) { s.logger.Error(doing, args...) }
