@@ -181,7 +181,7 @@ func (r *reader) act(rec *engine.Record, a *engine.Act) {
 
 func (r *reader) key(a *engine.Act) {
 	if len(r.b)-r.i < len(a.KeyHash) {
-		r.fail("end")
+		r.short()
 		return
 	}
 	r.i += copy(a.KeyHash[:], r.b[r.i:])

@@ -26,11 +26,11 @@ func quantities() *rapid.Generator[int64] {
 
 func someCounts() *rapid.Generator[engine.Counts] {
 	return rapid.Custom(func(t *rapid.T) engine.Counts {
-		var f [countFields]int64
-		for i := range f {
-			f[i] = quantities().Draw(t, "count")
+		q := func(name string) int64 { return quantities().Draw(t, name) }
+		return engine.Counts{
+			OnHand: q("on hand"), Reserved: q("reserved"), Committed: q("committed"), Damaged: q("damaged"),
+			QualityControl: q("quality control"), Other: q("other"), Safety: q("safety"),
 		}
-		return counts(&f)
 	})
 }
 

@@ -41,13 +41,19 @@ func (r *reader) end() error {
 }
 
 func (r *reader) byte() byte {
-	if r.i >= len(r.b) {
-		r.fail("end")
-		return 0
+	if r.i < len(r.b) {
+		r.i++
+		return r.b[r.i-1]
 	}
-	c := r.b[r.i]
-	r.i++
-	return c
+	return r.short()
+}
+
+// short says that the bytes ended too early. It is a call of its own so that byte is inlined.
+//
+//go:noinline
+func (r *reader) short() byte {
+	r.fail("end")
+	return 0
 }
 
 // enum reads a number that must be below n.
@@ -105,8 +111,7 @@ func (r *reader) count(size int) int {
 
 func (r *reader) fixed64() uint64 {
 	if len(r.b)-r.i < 8 {
-		r.fail("end")
-		return 0
+		return uint64(r.short())
 	}
 	v := binary.LittleEndian.Uint64(r.b[r.i:])
 	r.i += 8
@@ -135,27 +140,40 @@ func (r *reader) name() string {
 
 func (r *reader) time() engine.Time { return engine.Time(r.varint()) }
 
-func (r *reader) fields(f *[countFields]int64) {
+// counts reads the quantities that a mask names and adds them to c.
+func (r *reader) counts(c *engine.Counts) {
 	mask := r.byte()
 	if mask >= 1<<countFields {
 		r.fail("unknown quantity")
 		return
 	}
-	for i := 0; mask != 0; i, mask = i+1, mask>>1 {
-		if mask&1 != 0 {
-			f[i] = r.varint()
-		}
+	if mask&(1<<0) != 0 {
+		c.OnHand += r.varint()
+	}
+	if mask&(1<<1) != 0 {
+		c.Reserved += r.varint()
+	}
+	if mask&(1<<2) != 0 {
+		c.Committed += r.varint()
+	}
+	if mask&(1<<3) != 0 {
+		c.Damaged += r.varint()
+	}
+	if mask&(1<<4) != 0 {
+		c.QualityControl += r.varint()
+	}
+	if mask&(1<<5) != 0 {
+		c.Other += r.varint()
+	}
+	if mask&(1<<6) != 0 {
+		c.Safety += r.varint()
 	}
 }
 
 func (r *reader) change(before, after *engine.Counts) {
-	var b, a [countFields]int64
-	r.fields(&b)
-	r.fields(&a)
-	for i := range a {
-		a[i] += b[i]
-	}
-	*before, *after = counts(&b), counts(&a)
+	r.counts(before)
+	*after = *before
+	r.counts(after)
 }
 
 func (r *reader) lineStatus() (l engine.LineStatus) {

@@ -24,8 +24,7 @@ func AppendItem(dst []byte, im *engine.Image, lastIndex uint64) []byte {
 		dst = appendText(dst, l.Key.Location)
 		dst = appendText(dst, l.Key.Lot)
 		dst = appendText(dst, l.Key.Pool)
-		f := fields(&l.Counts)
-		dst = appendFields(dst, &f)
+		dst = appendCounts(dst, &l.Counts)
 	}
 	return dst
 }
@@ -42,10 +41,8 @@ func DecodeItem(b []byte) (im engine.Image, lastIndex uint64, err error) {
 	r.settings(&im.Settings)
 	for range r.count(levelBytesMin) {
 		var l engine.Level
-		var f [countFields]int64
 		l.Key = engine.LevelKey{Location: r.text(), Lot: r.text(), Pool: r.text()}
-		r.fields(&f)
-		l.Counts = counts(&f)
+		r.counts(&l.Counts)
 		if im.Levels = append(im.Levels, l); r.err != nil {
 			break
 		}

@@ -12,6 +12,19 @@ func appendUvarint(dst []byte, v uint64) []byte {
 	if v < 0x80 {
 		return append(dst, byte(v))
 	}
+	return appendLongUvarint(dst, v)
+}
+
+// appendLongUvarint writes the usual lengths with one append each, which is faster than a loop.
+func appendLongUvarint(dst []byte, v uint64) []byte {
+	switch {
+	case v < 1<<14:
+		return append(dst, byte(v)|0x80, byte(v>>7))
+	case v < 1<<21:
+		return append(dst, byte(v)|0x80, byte(v>>7)|0x80, byte(v>>14))
+	case v < 1<<28:
+		return append(dst, byte(v)|0x80, byte(v>>7)|0x80, byte(v>>14)|0x80, byte(v>>21))
+	}
 	return binary.AppendUvarint(dst, v)
 }
 
@@ -29,29 +42,39 @@ func appendTime(dst []byte, t engine.Time) []byte { return appendVarint(dst, int
 // countFields is how many stored quantities a level has. A new one makes new format versions.
 const countFields = 7
 
-func fields(c *engine.Counts) [countFields]int64 {
-	return [countFields]int64{
-		c.OnHand, c.Reserved, c.Committed, c.Damaged, c.QualityControl, c.Other, c.Safety,
-	}
-}
-
-func counts(f *[countFields]int64) engine.Counts {
-	return engine.Counts{
-		OnHand: f[0], Reserved: f[1], Committed: f[2], Damaged: f[3], QualityControl: f[4],
-		Other: f[5], Safety: f[6],
-	}
-}
-
-// appendFields writes a mask of the fields that are not zero, and those.
-func appendFields(dst []byte, f *[countFields]int64) []byte {
+// appendCounts writes a mask of the quantities that are not zero, and those. It is written out
+// because a loop over an array of them takes twice as long.
+func appendCounts(dst []byte, c *engine.Counts) []byte {
 	at := len(dst)
 	dst = append(dst, 0)
 	var mask byte
-	for i, v := range f {
-		if v != 0 {
-			mask |= 1 << i
-			dst = appendVarint(dst, v)
-		}
+	if c.OnHand != 0 {
+		mask |= 1 << 0
+		dst = appendVarint(dst, c.OnHand)
+	}
+	if c.Reserved != 0 {
+		mask |= 1 << 1
+		dst = appendVarint(dst, c.Reserved)
+	}
+	if c.Committed != 0 {
+		mask |= 1 << 2
+		dst = appendVarint(dst, c.Committed)
+	}
+	if c.Damaged != 0 {
+		mask |= 1 << 3
+		dst = appendVarint(dst, c.Damaged)
+	}
+	if c.QualityControl != 0 {
+		mask |= 1 << 4
+		dst = appendVarint(dst, c.QualityControl)
+	}
+	if c.Other != 0 {
+		mask |= 1 << 5
+		dst = appendVarint(dst, c.Other)
+	}
+	if c.Safety != 0 {
+		mask |= 1 << 6
+		dst = appendVarint(dst, c.Safety)
 	}
 	dst[at] = mask
 	return dst
@@ -60,11 +83,13 @@ func appendFields(dst []byte, f *[countFields]int64) []byte {
 // appendChange writes what a level was and by how much each quantity changed. The differences wrap
 // around, and wrap back when they are added.
 func appendChange(dst []byte, before, after *engine.Counts) []byte {
-	b, a := fields(before), fields(after)
-	for i := range a {
-		a[i] -= b[i]
+	delta := engine.Counts{
+		OnHand: after.OnHand - before.OnHand, Reserved: after.Reserved - before.Reserved,
+		Committed: after.Committed - before.Committed, Damaged: after.Damaged - before.Damaged,
+		QualityControl: after.QualityControl - before.QualityControl,
+		Other:          after.Other - before.Other, Safety: after.Safety - before.Safety,
 	}
-	return appendFields(appendFields(dst, &b), &a)
+	return appendCounts(appendCounts(dst, before), &delta)
 }
 
 func appendLineStatus(dst []byte, l *engine.LineStatus) []byte {
