@@ -18,6 +18,14 @@ const (
 	// AnswerWait bounds how long a door waits for an answer. The command may still be done after
 	// it; a retry with the same key tells.
 	AnswerWait = 30 * time.Second
+	// AnswersMax bounds what one batch or list has in flight at the engine.
+	AnswersMax = 256
+	// CursorBytesMax bounds a cursor as clients send it, in bytes. The longest has a SKU in it.
+	CursorBytesMax = 256
+	// RequestIDBytesMax bounds a request id as clients send it, in bytes.
+	RequestIDBytesMax = 128
+	// fieldBytesMax bounds how much of a client's own member names a problem repeats, in bytes.
+	fieldBytesMax = 200
 	// RetryAfter is what a refused client is told to wait when there is too much load.
 	RetryAfter = time.Second
 )

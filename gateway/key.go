@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"strconv"
+	"strings"
+)
+
+// The headers of both doors.
+const (
+	KeyHeader      = "Idempotency-Key"
+	MatchHeader    = "If-Match"
+	ReplayedHeader = "Idempotent-Replayed"
+)
+
+// Key reads an idempotency key as a client spells it: bare, or in quotes as a string of RFC 9651.
+// Both spellings are the same key. That it is there, and its length, is for the engine to check.
+func Key(header string) (string, *Problem) {
+	if header == "" || header[0] != '"' {
+		return header, nil
+	}
+	bad := func() (string, *Problem) {
+		return "", invalid(KeyHeader, `an idempotency key that begins with a quote must be a string of RFC 9651, such as "8e03-77c1"`)
+	}
+	if len(header) < 2 || header[len(header)-1] != '"' {
+		return bad()
+	}
+	inner := header[1 : len(header)-1]
+	if strings.IndexByte(inner, '"') < 0 && strings.IndexByte(inner, '\\') < 0 {
+		return inner, nil
+	}
+	var key strings.Builder
+	for i := 0; i < len(inner); i++ {
+		switch inner[i] {
+		case '"':
+			return bad()
+		case '\\':
+			if i++; i == len(inner) || inner[i] != '"' && inner[i] != '\\' {
+				return bad()
+			}
+		}
+		key.WriteByte(inner[i])
+	}
+	return key.String(), nil
+}
+
+// Match reads If-Match: one strong tag, which is the sequence of the item, or * for any that
+// exists.
+func Match(header string) (sequence uint64, any bool, p *Problem) {
+	if header == "*" {
+		return 0, true, nil
+	}
+	inner, ok := strings.CutPrefix(header, `"`)
+	inner, closed := strings.CutSuffix(inner, `"`)
+	sequence, err := strconv.ParseUint(inner, 10, 64)
+	if !ok || !closed || err != nil || strconv.FormatUint(sequence, 10) != inner {
+		return 0, false, invalid(MatchHeader, `If-Match must be one strong tag as the header ETag has it, such as "12", or *`)
+	}
+	return sequence, false, nil
+}
+
+// AppendTag writes the strong ETag of a sequence.
+func AppendTag(b []byte, sequence uint64) []byte {
+	b = append(b, '"')
+	b = strconv.AppendUint(b, sequence, 10)
+	return append(b, '"')
+}

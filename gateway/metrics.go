@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are what both doors count. One is made per process and given to both.
+type Metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inFlight *prometheus.GaugeVec
+	streams  prometheus.Gauge
+}
+
+// NewMetrics makes the metrics of the doors and registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "skua_door_requests_total",
+			Help: "Requests answered, by door, operation and outcome: OK or the code of the problem.",
+		}, []string{"door", "operation", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "skua_door_reply_seconds",
+			Help:    "Time from the whole request to the whole answer, by door and operation.",
+			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 18),
+		}, []string{"door", "operation"}),
+		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "skua_door_requests_in_flight",
+			Help: "Requests taken and not yet answered, by door.",
+		}, []string{"door"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "skua_door_event_streams",
+			Help: "Open event streams over HTTP.",
+		}),
+	}
+	reg.MustRegister(m.requests, m.seconds, m.inFlight, m.streams)
+	return m
+}
+
+// Door returns the metrics of one door, with the labels looked up beforehand.
+func (m *Metrics) Door(name string) *DoorMetrics {
+	d := &DoorMetrics{
+		InFlight: m.inFlight.WithLabelValues(name), Streams: m.streams,
+		name: name, metrics: m, operations: make(map[string]*operationMetrics),
+	}
+	for _, o := range Operations() {
+		d.operations[o.Name] = d.operation(o.Name)
+	}
+	d.operations[otherOperation] = d.operation(otherOperation)
+	return d
+}
+
+// otherOperation is the label of requests that are no operation, such as a wrong path.
+const otherOperation = "other"
+
+// DoorMetrics are the metrics of one door.
+type DoorMetrics struct {
+	InFlight, Streams prometheus.Gauge
+
+	name       string
+	metrics    *Metrics
+	operations map[string]*operationMetrics
+}
+
+type operationMetrics struct {
+	ok      prometheus.Counter
+	seconds prometheus.Observer
+}
+
+func (d *DoorMetrics) operation(name string) *operationMetrics {
+	return &operationMetrics{
+		ok:      d.metrics.requests.WithLabelValues(d.name, name, "OK"),
+		seconds: d.metrics.seconds.WithLabelValues(d.name, name),
+	}
+}
+
+// Answered counts one answer; o is nil for a request that is no operation, p for a success.
+func (d *DoorMetrics) Answered(o *Operation, p *Problem, took time.Duration) {
+	name := otherOperation
+	if o != nil {
+		name = o.Name
+	}
+	m := d.operations[name]
+	m.seconds.Observe(took.Seconds())
+	if p == nil {
+		m.ok.Inc()
+		return
+	}
+	d.metrics.requests.WithLabelValues(d.name, name, p.Kind.Code).Inc()
+}

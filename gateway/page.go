@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+// Reader answers the reads that are more than one command: the list of items and the history of
+// one. Both doors have one.
+type Reader struct {
+	Port  Port
+	Books Books
+}
+
+// pageSize checks a limit.
+func pageSize(limit Integer) (int, *Problem) {
+	switch {
+	case !limit.Set:
+		return PageDefault, nil
+	case limit.N < 1 || limit.N > PageMax:
+		return 0, invalid("limit", "limit must be 1 to %d, is %d", PageMax, limit.N)
+	}
+	return int(limit.N), nil
+}
+
+// Items writes an [ItemPage].
+func (r *Reader) Items(ctx context.Context, b []byte, limit Integer, cursor string) ([]byte, string, *Problem) {
+	size, p := pageSize(limit)
+	if p != nil {
+		return b, "", p
+	}
+	after, p := ParseItemsCursor(cursor)
+	if p != nil {
+		return b, "", p
+	}
+	skus, err := r.Books.SKUs(ctx, after, size+1)
+	if err != nil {
+		return b, "", readFailed(ctx, err)
+	}
+	next := ""
+	if len(skus) > size {
+		skus = skus[:size]
+		next = ItemsCursor(skus[size-1])
+	}
+	items, p := r.views(ctx, skus)
+	if p != nil {
+		return b, "", p
+	}
+	b = append(b, `{"items":[`...)
+	for i, v := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendItem(b, v)
+	}
+	return appendNext(append(b, ']'), next), next, nil
+}
+
+// views reads items, some at a time.
+func (r *Reader) views(ctx context.Context, skus []string) ([]*engine.ItemView, *Problem) {
+	views := make([]*engine.ItemView, 0, len(skus))
+	answers := newGathering(len(skus))
+	for i, sku := range skus {
+		if !answers.acquire(ctx) {
+			return nil, timedOut()
+		}
+		r.Port.Submit(&engine.Command{Op: engine.OpGetItem, SKU: sku}, func(a engine.Answer) { answers.put(i, a) })
+	}
+	if !answers.wait(ctx) {
+		return nil, timedOut()
+	}
+	for i := range skus {
+		a, _ := answers.get(i)
+		if p := ProblemIn(&a); p != nil {
+			return nil, p
+		}
+		views = append(views, a.Item)
+	}
+	return views, nil
+}
+
+// History writes a [MovementPage].
+func (r *Reader) History(ctx context.Context, b []byte, sku string, limit Integer, cursor string) ([]byte, string, *Problem) {
+	if bad := engine.ValidName(sku); bad != "" {
+		return b, "", invalid("sku", "sku %s", bad)
+	}
+	size, p := pageSize(limit)
+	if p != nil {
+		return b, "", p
+	}
+	before, p := ParseHistoryCursor(cursor)
+	if p != nil {
+		return b, "", p
+	}
+	h, err := r.Books.History(ctx, sku, before, size)
+	if err != nil {
+		return b, "", readFailed(ctx, err)
+	}
+	if len(h.Movements) == 0 && before == 0 {
+		// Nothing was found: because nothing is kept, or because there is no such item.
+		if _, p := r.views(ctx, []string{sku}); p != nil {
+			return b, "", p
+		}
+	}
+	next := ""
+	b = append(b, `{"movements":[`...)
+	for i := range h.Movements {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendMovement(b, &h.Movements[i], r.Port.ReservationID)
+	}
+	if n := len(h.Movements); h.More && n > 0 {
+		next = HistoryCursor(h.Movements[n-1].Sequence)
+	}
+	b = append(b, ']')
+	if h.Begins != 0 {
+		b = appendUint(b, `,"history_begins":`, h.Begins)
+	}
+	return appendNext(b, next), next, nil
+}
+
+func appendNext(b []byte, cursor string) []byte {
+	if cursor == "" {
+		return append(b, `,"next_cursor":null}`...)
+	}
+	b = appendMember(b, `,"next_cursor":`, cursor)
+	return append(b, '}')
+}
+
+func readFailed(ctx context.Context, err error) *Problem {
+	switch {
+	case errors.Is(err, ErrGone):
+		return newProblem(HistoryGone, "cursor", "history at this cursor is %s", ErrGone)
+	case ctx.Err() != nil:
+		return timedOut()
+	}
+	return Failed(err)
+}
+
+func timedOut() *Problem {
+	return newProblem(AnswerTimeout, "", "no answer within %s; a retry with the same key is safe", AnswerWait)
+}
