@@ -90,13 +90,13 @@ func checkBatch(req *BatchRequest) (policy string, p *Problem) {
 	switch policy {
 	case ErrorPolicies[0], ErrorPolicies[1], rejectEverything:
 	default:
-		return "", invalid("error_policy", "error_policy must be ignore_failed, reject_failed_rows or reject_everything")
+		return "", Invalid("error_policy", "error_policy must be ignore_failed, reject_failed_rows or reject_everything")
 	}
 	switch n := len(req.Operations); {
 	case req.Operations == nil:
-		return "", invalid("operations", "operations is required")
+		return "", Invalid("operations", "operations is required")
 	case n == 0:
-		return "", invalid("operations", "operations must have at least one operation")
+		return "", Invalid("operations", "operations must have at least one operation")
 	case n > BatchOperationsMax:
 		return "", newProblem(PayloadTooLarge, "operations", "at most %d operations, there are %d", BatchOperationsMax, n)
 	}
@@ -105,18 +105,18 @@ func checkBatch(req *BatchRequest) (policy string, p *Problem) {
 
 func (m *member) decode(port Port, raw jsontext.Value) *Problem {
 	if raw.Kind() != '{' {
-		return invalid("", "an operation must be a JSON object, is %s", kindNames[raw.Kind()])
+		return Invalid("", "an operation must be a JSON object, is %s", kindNames[raw.Kind()])
 	}
 	var named opMember
 	if err := json.Unmarshal(raw, &named); err != nil {
 		return explain(raw, err)
 	}
 	if !named.Op.Set {
-		return invalid("op", "op is required")
+		return Invalid("op", "op is required")
 	}
 	m.operation = mutations[named.Op.S]
 	if m.operation == nil {
-		return invalid("op", "op must be one of the operations that change something, such as reserve")
+		return Invalid("op", "op must be one of the operations that change something, such as reserve")
 	}
 	var msg Message
 	if p := m.operation.DecodeMessage(raw, &msg); p != nil {
@@ -155,7 +155,7 @@ func (b *batch) together(ctx context.Context) *Problem {
 		}
 		return nil
 	case <-ctx.Done():
-		return timedOut()
+		return TimedOut(AnswerWait)
 	}
 }
 

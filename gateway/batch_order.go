@@ -35,7 +35,7 @@ func (b *batch) each(ctx context.Context) {
 		}
 		answer, done := g.get(i)
 		if !done {
-			m.problem = timedOut()
+			m.problem = TimedOut(AnswerWait)
 		}
 		m.answer = answer
 	}

@@ -19,7 +19,7 @@ func encodeCursor(raw []byte) string { return base64.RawURLEncoding.EncodeToStri
 
 func decodeCursor(field, cursor string, kind byte) ([]byte, *Problem) {
 	bad := func() ([]byte, *Problem) {
-		return nil, invalid(field, "%s is not a cursor of this list; use what it gave you, unchanged", field)
+		return nil, Invalid(field, "%s is not a cursor of this list; use what it gave you, unchanged", field)
 	}
 	if len(cursor) > CursorBytesMax {
 		return bad()
@@ -56,7 +56,7 @@ func ParseItemsCursor(cursor string) (after string, p *Problem) {
 		return "", p
 	}
 	if bad := engine.ValidName(string(raw)); bad != "" {
-		return "", invalid("cursor", "cursor is not a cursor of this list; use what it gave you, unchanged")
+		return "", Invalid("cursor", "cursor is not a cursor of this list; use what it gave you, unchanged")
 	}
 	return string(raw), nil
 }
@@ -76,7 +76,7 @@ func ParseHistoryCursor(cursor string) (before uint64, p *Problem) {
 		return 0, p
 	}
 	if !uvarints(raw, &before) || before == 0 {
-		return 0, invalid("cursor", "cursor is not a cursor of this list; use what it gave you, unchanged")
+		return 0, Invalid("cursor", "cursor is not a cursor of this list; use what it gave you, unchanged")
 	}
 	return before, nil
 }
@@ -96,7 +96,7 @@ func ParseEventCursor(field, cursor string) (index uint64, n int, p *Problem) {
 	}
 	var number uint64
 	if !uvarints(raw, &index, &number) || index == 0 || number > 1<<31 {
-		return 0, 0, invalid(field, "%s is not the id of an event", field)
+		return 0, 0, Invalid(field, "%s is not the id of an event", field)
 	}
 	return index, int(number), nil
 }

@@ -25,7 +25,7 @@ func decode(body []byte, into any) *Problem {
 	case '{':
 	default:
 		if kind, ok := kindNames[jsontext.Kind(first)]; ok && jsontext.Value(body).IsValid() {
-			return invalid("", "the body must be a JSON object, is %s", kind)
+			return Invalid("", "the body must be a JSON object, is %s", kind)
 		}
 	}
 	if err := json.Unmarshal(body, into, strict); err != nil {
@@ -60,23 +60,23 @@ func explain(body []byte, err error) *Problem {
 		return explainRule(fieldAt(semantic.JSONPointer), rule)
 	case errors.As(err, &semantic) && errors.Is(semantic.Err, json.ErrUnknownName):
 		field := fieldAt(semantic.JSONPointer)
-		return invalid(field, "the operation takes no member %q", field)
+		return Invalid(field, "the operation takes no member %q", field)
 	case errors.As(err, &semantic):
 		field := fieldAt(semantic.JSONPointer)
-		return invalid(field, "%s must be %s, is %s", named(field), wanted(semantic.GoType), kindNames[semantic.JSONKind])
+		return Invalid(field, "%s must be %s, is %s", named(field), wanted(semantic.GoType), kindNames[semantic.JSONKind])
 	}
-	return invalid("", "the body cannot be read: %s", err)
+	return Invalid("", "the body cannot be read: %s", err)
 }
 
 func explainSyntax(body []byte, err *jsontext.SyntacticError) *Problem {
 	field := fieldAt(err.JSONPointer)
 	switch {
 	case errors.Is(err.Err, jsontext.ErrDuplicateName):
-		return invalid(field, "%s is given twice", named(field))
+		return Invalid(field, "%s is given twice", named(field))
 	case !utf8.Valid(body):
-		return invalid(field, "the body is not valid UTF-8, at or after byte %d", err.ByteOffset)
+		return Invalid(field, "the body is not valid UTF-8, at or after byte %d", err.ByteOffset)
 	}
-	return invalid(field, "the body is not JSON, at or after byte %d: %s", err.ByteOffset,
+	return Invalid(field, "the body is not JSON, at or after byte %d: %s", err.ByteOffset,
 		strings.TrimPrefix(err.Err.Error(), "jsontext: "))
 }
 
@@ -166,10 +166,10 @@ func (m *missing) or(other *Problem) *Problem {
 	case n == 0:
 		return other
 	case n == 1:
-		return invalid(m.names[0], "%s is required", m.names[0])
+		return Invalid(m.names[0], "%s is required", m.names[0])
 	case n > missingNamedMax:
-		return invalid(m.names[0], "%s and %d more are required", strings.Join(m.names[:missingNamedMax], ", "), n-missingNamedMax)
+		return Invalid(m.names[0], "%s and %d more are required", strings.Join(m.names[:missingNamedMax], ", "), n-missingNamedMax)
 	default:
-		return invalid(m.names[0], "%s and %s are required", strings.Join(m.names[:n-1], ", "), m.names[n-1])
+		return Invalid(m.names[0], "%s and %s are required", strings.Join(m.names[:n-1], ", "), m.names[n-1])
 	}
 }

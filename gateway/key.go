@@ -19,7 +19,7 @@ func Key(header string) (string, *Problem) {
 		return header, nil
 	}
 	bad := func() (string, *Problem) {
-		return "", invalid(KeyHeader, `an idempotency key that begins with a quote must be a string of RFC 9651, such as "8e03-77c1"`)
+		return "", Invalid(KeyHeader, `an idempotency key that begins with a quote must be a string of RFC 9651, such as "8e03-77c1"`)
 	}
 	if len(header) < 2 || header[len(header)-1] != '"' {
 		return bad()
@@ -53,7 +53,7 @@ func Match(header string) (sequence uint64, any bool, p *Problem) {
 	inner, closed := strings.CutSuffix(inner, `"`)
 	sequence, err := strconv.ParseUint(inner, 10, 64)
 	if !ok || !closed || err != nil || strconv.FormatUint(sequence, 10) != inner {
-		return 0, false, invalid(MatchHeader, `If-Match must be one strong tag as the header ETag has it, such as "12", or *`)
+		return 0, false, Invalid(MatchHeader, `If-Match must be one strong tag as the header ETag has it, such as "12", or *`)
 	}
 	return sequence, false, nil
 }

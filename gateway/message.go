@@ -142,7 +142,7 @@ func (o *Operation) DecodeMessage(raw []byte, m *Message) *Problem {
 	}
 	m.Command.SKU = m.SKU.S
 	if m.IfMatch.N < 0 {
-		return invalid("if_match", "if_match must be at least 0")
+		return Invalid("if_match", "if_match must be at least 0")
 	}
 	m.Command.IfMatch, m.Command.HasIfMatch = uint64(m.IfMatch.N), m.IfMatch.Set
 	return nil

@@ -158,3 +158,6 @@ var mutations = func() map[string]*Operation {
 
 // Mutates reports whether the operation changes stock itself, and so needs a key.
 func (o *Operation) Mutates() bool { return o.Op.Mutates() }
+
+// Item reports whether the operation changes the item that its address names.
+func (o *Operation) Item() bool { return o.Op >= engine.OpPutItem && o.Op <= engine.OpRestock }

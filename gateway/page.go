@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/skua-stock/skua/engine"
 )
@@ -20,7 +21,7 @@ func pageSize(limit Integer) (int, *Problem) {
 	case !limit.Set:
 		return PageDefault, nil
 	case limit.N < 1 || limit.N > PageMax:
-		return 0, invalid("limit", "limit must be 1 to %d, is %d", PageMax, limit.N)
+		return 0, Invalid("limit", "limit must be 1 to %d, is %d", PageMax, limit.N)
 	}
 	return int(limit.N), nil
 }
@@ -64,12 +65,12 @@ func (r *Reader) views(ctx context.Context, skus []string) ([]*engine.ItemView, 
 	answers := newGathering(len(skus))
 	for i, sku := range skus {
 		if !answers.acquire(ctx) {
-			return nil, timedOut()
+			return nil, TimedOut(AnswerWait)
 		}
 		r.Port.Submit(&engine.Command{Op: engine.OpGetItem, SKU: sku}, func(a engine.Answer) { answers.put(i, a) })
 	}
 	if !answers.wait(ctx) {
-		return nil, timedOut()
+		return nil, TimedOut(AnswerWait)
 	}
 	for i := range skus {
 		a, _ := answers.get(i)
@@ -84,7 +85,7 @@ func (r *Reader) views(ctx context.Context, skus []string) ([]*engine.ItemView, 
 // History writes a [MovementPage].
 func (r *Reader) History(ctx context.Context, b []byte, sku string, limit Integer, cursor string) ([]byte, string, *Problem) {
 	if bad := engine.ValidName(sku); bad != "" {
-		return b, "", invalid("sku", "sku %s", bad)
+		return b, "", Invalid("sku", "sku %s", bad)
 	}
 	size, p := pageSize(limit)
 	if p != nil {
@@ -135,11 +136,12 @@ func readFailed(ctx context.Context, err error) *Problem {
 	case errors.Is(err, ErrGone):
 		return newProblem(HistoryGone, "cursor", "history at this cursor is %s", ErrGone)
 	case ctx.Err() != nil:
-		return timedOut()
+		return TimedOut(AnswerWait)
 	}
 	return Failed(err)
 }
 
-func timedOut() *Problem {
-	return newProblem(AnswerTimeout, "", "no answer within %s; a retry with the same key is safe", AnswerWait)
+// TimedOut is a command whose answer did not come within a time.
+func TimedOut(wait time.Duration) *Problem {
+	return newProblem(AnswerTimeout, "", "no answer within %s; a retry with the same key is safe", wait)
 }

@@ -58,8 +58,8 @@ func newProblem(kind *ProblemKind, field, format string, args ...any) *Problem {
 	return &Problem{Kind: kind, Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// invalid is a request that breaks a rule of its form.
-func invalid(field, format string, args ...any) *Problem {
+// Invalid is a request that breaks a rule of its form.
+func Invalid(field, format string, args ...any) *Problem {
 	return newProblem(KindOf(engine.InvalidRequest), field, format, args...)
 }
 

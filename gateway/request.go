@@ -132,7 +132,7 @@ func (r *PutItemRequest) fill(c *engine.Command, m *missing) *Problem {
 	c.Settings.BackorderLimit, c.Settings.ReorderPoint = r.BackorderLimit.N, r.ReorderPoint.N
 	for loc, q := range r.SafetyStock {
 		if !q.Set {
-			return invalid("safety_stock."+loc, "safety_stock.%s must be a whole number, is null", loc)
+			return Invalid("safety_stock."+loc, "safety_stock.%s must be a whole number, is null", loc)
 		}
 		if c.Settings.SafetyStock == nil {
 			c.Settings.SafetyStock = make(map[string]int64, len(r.SafetyStock))
@@ -200,7 +200,7 @@ func (r *CommitRequest) fill(c *engine.Command, m *missing) *Problem {
 func (r *StepRequest) fill(c *engine.Command, m *missing) *Problem {
 	if r.Lines != nil {
 		if len(r.Lines) == 0 {
-			return invalid("lines", "lines must have at least one line; leave it out to mean all that is open")
+			return Invalid("lines", "lines must have at least one line; leave it out to mean all that is open")
 		}
 		if p := fillLines(c, r.Lines, m); p != nil {
 			return p
@@ -218,7 +218,7 @@ func (r *ExtendRequest) fill(c *engine.Command, m *missing) *Problem {
 
 func fillTTL(c *engine.Command, ttl Integer) *Problem {
 	if ttl.Set && ttl.N == 0 {
-		return invalid("ttl_ms", "ttl_ms must be at least %d; leave it out for the default of %d",
+		return Invalid("ttl_ms", "ttl_ms must be at least %d; leave it out for the default of %d",
 			engine.HoldTTLMin.Milliseconds(), engine.HoldTTLDefault.Milliseconds())
 	}
 	c.TTL = ttl.N
@@ -237,7 +237,7 @@ func fillLines[L LineRequest | StepLineRequest](c *engine.Command, lines []L, m 
 		m.unlessAt(l.SKU.Set, i, "sku")
 		m.unlessAt(l.Quantity.Set, i, "quantity")
 		if l.Location.Set && l.Location.S == "" {
-			return invalid(lineField(i, "location"), "location must not be empty; leave it out to let the engine choose")
+			return Invalid(lineField(i, "location"), "location must not be empty; leave it out to let the engine choose")
 		}
 	}
 	return nil

@@ -1,0 +1,226 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/skua-stock/skua/gateway"
+)
+
+const (
+	requestIDHeader = "X-Request-Id"
+	problemType     = "application/problem+json"
+	jsonType        = "application/json"
+)
+
+// exchange is one request and its answer.
+type exchange struct {
+	echo.Context
+	requestID string
+	out       *buffer
+}
+
+// handle makes a handler of one operation (nil for what is none): it names the request, counts
+// it, and writes the problem that do returns.
+func (s *Server) handle(o *gateway.Operation, do func(x *exchange) *gateway.Problem) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		started := time.Now()
+		s.metrics.InFlight.Inc()
+		defer s.metrics.InFlight.Dec()
+		x := &exchange{Context: c, requestID: requestID(c.Request()), out: takeBuffer()}
+		defer x.out.free()
+		c.Response().Header()[requestIDHeader] = []string{x.requestID}
+		p := s.guarded(x, do)
+		if p != nil {
+			s.writeProblem(x, p)
+		}
+		s.metrics.Answered(o, p, time.Since(started))
+		return nil
+	}
+}
+
+// guarded turns a panic of the handler into an internal problem: one bad request must not look
+// like a network failure to its client.
+func (s *Server) guarded(x *exchange, do func(x *exchange) *gateway.Problem) (p *gateway.Problem) {
+	defer func() {
+		if r := recover(); r != nil {
+			p = gateway.Failed(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	return do(x)
+}
+
+// requestID takes the id that the client gave, if it is fit to be logged, or makes one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(requestIDHeader)
+	if id == "" || len(id) > gateway.RequestIDBytesMax {
+		return newRequestID()
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] >= 0x7f {
+			return newRequestID()
+		}
+	}
+	return id
+}
+
+func newRequestID() string {
+	const digits = "0123456789abcdef"
+	var b [16]byte
+	n := rand.Uint64()
+	for i := range b {
+		b[i] = digits[n&15]
+		n >>= 4
+	}
+	return string(b[:])
+}
+
+// reply writes an answer.
+func (x *exchange) reply(status int, contentType string, body []byte) {
+	x.out.b = body // It may have grown; the longer memory is kept.
+	w := x.Response()
+	h := w.Header()
+	h["Content-Type"] = []string{contentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if x.Request().Method == http.MethodGet {
+		h["Cache-Control"] = []string{"no-cache"}
+	}
+	w.WriteHeader(status)
+	// An error means that the client is gone: there is nobody to tell.
+	_, _ = w.Write(body)
+}
+
+func (s *Server) writeProblem(x *exchange, p *gateway.Problem) {
+	s.logProblem(x, p)
+	if x.Response().Committed {
+		return
+	}
+	h := x.Response().Header()
+	h.Del("Etag")
+	h.Del("Location")
+	if p.Kind.Retry {
+		h.Set("Retry-After", strconv.Itoa(int(gateway.RetryAfter/time.Second)))
+	}
+	x.reply(p.Kind.Status, problemType, gateway.AppendProblem(x.out.b[:0], p, x.requestID))
+}
+
+// logProblem logs what an operator has to know. What clients did wrong is theirs, and shown only
+// when debugging.
+func (s *Server) logProblem(x *exchange, p *gateway.Problem) {
+	level := slog.LevelDebug
+	switch {
+	case p.Cause != nil:
+		level = slog.LevelError
+	case p.Kind == gateway.AnswerTimeout:
+		level = slog.LevelWarn
+	}
+	ctx := x.Request().Context()
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", x.requestID), slog.String("method", x.Request().Method),
+		slog.String("path", x.Request().URL.Path), slog.Int("status", p.Kind.Status),
+		slog.String("code", p.Kind.Code), slog.String("detail", p.Detail),
+	}
+	if p.Cause != nil {
+		attrs = append(attrs, slog.Any("error", p.Cause))
+	}
+	s.log.LogAttrs(ctx, level, "request refused", attrs...)
+}
+
+// handleError answers what echo itself refuses: unknown paths and methods.
+func (s *Server) handleError(err error, c echo.Context) {
+	p := gateway.Failed(err)
+	var he *echo.HTTPError
+	if errors.As(err, &he) {
+		switch he.Code {
+		case http.StatusNotFound:
+			p = &gateway.Problem{Kind: gateway.NotFound, Detail: "there is nothing at this path"}
+		case http.StatusMethodNotAllowed:
+			p = &gateway.Problem{Kind: gateway.MethodNotAllowed, Detail: "the path does not take " + c.Request().Method}
+		}
+	}
+	// The handler always answers by itself, so there is no error to pass on.
+	_ = s.handle(nil, func(*exchange) *gateway.Problem { return p })(c)
+}
+
+// parameter is a part of the path. Where the path came with escapes that matter (a slash within a
+// SKU), the router matched it escaped, and the part is decoded here; otherwise it was decoded
+// before.
+func (x *exchange) parameter(name string) (string, *gateway.Problem) {
+	raw := x.Param(name)
+	if x.Request().URL.RawPath == "" {
+		return raw, nil
+	}
+	s, err := url.PathUnescape(raw)
+	if err != nil {
+		return "", gateway.Invalid(name, "%s is not escaped well in the path", name)
+	}
+	return s, nil
+}
+
+// body reads the whole body into a buffer.
+func (x *exchange) body(into *buffer, bytesMax int) *gateway.Problem {
+	r := x.Request()
+	tooLarge := func() *gateway.Problem {
+		x.Response().Header().Set("Connection", "close")
+		return &gateway.Problem{
+			Kind: gateway.PayloadTooLarge, Detail: fmt.Sprintf("the body must be at most %d bytes", bytesMax),
+		}
+	}
+	if r.ContentLength > int64(bytesMax) {
+		return tooLarge()
+	}
+	b := into.b[:0]
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		into.b = b
+		if len(b) > bytesMax {
+			return tooLarge()
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return gateway.Invalid("", "the body ended early: %s", err)
+		}
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	return checkType(r.Header)
+}
+
+func checkType(h http.Header) *gateway.Problem {
+	if given := h.Get("Content-Type"); given != "" && given != jsonType {
+		media, _, _ := strings.Cut(given, ";")
+		if !strings.EqualFold(strings.TrimSpace(media), jsonType) {
+			return &gateway.Problem{
+				Kind: gateway.UnsupportedMediaType, Field: "Content-Type",
+				Detail: fmt.Sprintf("Content-Type must be application/json, is %.100q", given),
+			}
+		}
+	}
+	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return &gateway.Problem{
+			Kind: gateway.UnsupportedMediaType, Field: "Content-Encoding", Detail: "a body must not be compressed",
+		}
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/skua-stock/skua/gateway"
+)
+
+// Config is what the door needs.
+type Config struct {
+	Port  gateway.Port
+	Books gateway.Books
+	Feed  gateway.Feed
+	// Metrics are those of both doors.
+	Metrics *gateway.Metrics
+	// MetricsHandler is served at /metrics; nil leaves that out.
+	MetricsHandler http.Handler
+	// Ready says why the server is not ready to serve; nil means that it always is.
+	Ready func() error
+	// Logger gets what goes wrong; nil means the default one.
+	Logger *slog.Logger
+	// Version is that of the OpenAPI document.
+	Version string
+	// AnswerWait bounds the wait for an answer; zero means gateway.AnswerWait.
+	AnswerWait time.Duration
+	// Heartbeat is how often a quiet event stream gets a comment; zero means every 15 seconds.
+	Heartbeat time.Duration
+	// StreamsMax bounds the open event streams; zero means gateway.StreamsMax.
+	StreamsMax int
+}
+
+// Server is the HTTP door.
+type Server struct {
+	cfg     Config
+	reader  gateway.Reader
+	metrics *gateway.DoorMetrics
+	log     *slog.Logger
+	http    http.Server
+	// stopping is done when event streams have to end.
+	stopping context.Context
+	stop     context.CancelFunc
+	streams  atomic.Int64
+}
+
+// New makes the door. It listens to nothing yet.
+func New(cfg Config) *Server {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.AnswerWait == 0 {
+		cfg.AnswerWait = gateway.AnswerWait
+	}
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = heartbeatEvery
+	}
+	if cfg.StreamsMax == 0 {
+		cfg.StreamsMax = gateway.StreamsMax
+	}
+	s := &Server{
+		cfg: cfg, reader: gateway.Reader{Port: cfg.Port, Books: cfg.Books},
+		metrics: cfg.Metrics.Door("http"), log: cfg.Logger,
+	}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.http = http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      readTimeout + cfg.AnswerWait + writeMargin,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytesMax,
+		ErrorLog:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	s.http.RegisterOnShutdown(s.stop)
+	return s
+}
+
+// Handler is the door without a listener, for tests and for servers of one's own.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// Serve answers requests until Shutdown.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve http on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown takes no new requests, ends the event streams and waits for the requests under way.
+// When ctx is done first, it cuts them off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	if err := s.http.Shutdown(ctx); err != nil {
+		if closed := s.http.Close(); closed != nil {
+			err = errors.Join(err, closed)
+		}
+		return fmt.Errorf("stop http: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) routes() http.Handler {
+	e := echo.New()
+	e.HTTPErrorHandler = s.handleError
+	for _, o := range gateway.Operations() {
+		handler := s.mutate(o)
+		switch o {
+		case gateway.GetItem:
+			handler = s.getItem
+		case gateway.GetReservation:
+			handler = s.getReservation
+		case gateway.ListItems:
+			handler = s.listItems
+		case gateway.HistoryOf:
+			handler = s.history
+		case gateway.Batch:
+			handler = s.batch
+		}
+		path := echoPath(o.Path)
+		e.Add(o.Method, path, handler)
+		if o.Method == http.MethodGet {
+			e.Add(http.MethodHead, path, handler)
+		}
+	}
+	e.GET("/v1/events", s.events)
+	e.GET("/livez", s.livez)
+	e.GET("/readyz", s.readyz)
+	e.GET("/openapi.json", s.openAPI)
+	e.GET(gateway.ProblemPath+":kind", s.problemPage)
+	if s.cfg.MetricsHandler != nil {
+		e.GET("/metrics", echo.WrapHandler(s.cfg.MetricsHandler))
+	}
+	return e
+}
