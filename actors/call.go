@@ -16,6 +16,8 @@ type call struct {
 	fresh uint64
 	// peek, when set, asks for the reservation's other SKUs instead.
 	peek func(others []string)
+	// head, when set, asks for the item's last record instead.
+	head func(last uint64, err error)
 }
 
 var calls = sync.Pool{New: func() any { return new(call) }}
@@ -57,8 +59,16 @@ func (k *call) park() {
 
 // turn is what a SKU does with one command.
 func (c *cell) turn(k *call) {
+	if k.head != nil {
+		head, last := k.head, c.last
+		k.answer = func(a engine.Answer) { head(last, a.Err) }
+	}
 	if c.err != nil {
 		k.refuse(c.err)
+		return
+	}
+	if k.head != nil {
+		k.park()
 		return
 	}
 	if k.peek != nil {

@@ -291,3 +291,15 @@ func (s *System) Close() {
 }
 
 func (s *System) log(doing string, args ...any) { s.logger.Error(doing, args...) }
+
+// Head tells an item's last record, once it is durable; last is 0 for a SKU that is no item.
+func (s *System) Head(sku string, tell func(last uint64, err error)) {
+	c, err := s.acquire(sku, false)
+	if err != nil {
+		tell(0, err)
+		return
+	}
+	k := newCall(c, &engine.Command{Op: engine.OpGetItem, SKU: sku}, nil)
+	k.head = tell
+	c.post(k)
+}

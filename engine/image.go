@@ -11,6 +11,8 @@ type Image struct {
 	Levels       []Level
 	FreedThrough Time
 	NextExpiry   Time
+	// Open is how many holds the stock has in all.
+	Open int
 	// Holds may have a hold twice; the later one counts, and Gone counts most.
 	Holds []HoldImage
 	// Gone are the holds of earlier images that are over.
@@ -60,6 +62,7 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 	im.SKU, im.Sequence, im.Settings = s.sku, s.sequence, s.settings
 	im.Levels = append([]Level(nil), s.levels...)
 	im.FreedThrough, im.NextExpiry = s.freedThrough, s.NextExpiry()
+	im.Open = len(s.holds)
 	return false
 }
 

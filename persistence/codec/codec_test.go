@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -294,6 +295,38 @@ func TestNumbers(t *testing.T) {
 	for _, reason := range engine.Reasons {
 		if reasonNumber(reason) == reasonText {
 			t.Errorf("reason %q has no number yet", reason)
+		}
+	}
+}
+
+// TestEveryFieldIsKnown fails when the engine gets a field that nobody thought of writing. A field
+// that belongs to the state of a stock or the answer to a command needs a new version of a format.
+func TestEveryFieldIsKnown(t *testing.T) {
+	for _, c := range []struct {
+		of   any
+		want string
+	}{
+		{engine.Record{}, "Time SKUs Acts"},
+		{engine.Act{}, "Op KeyHash Fingerprint Principal Actor Reference Reason Reservation Owner State " +
+			"ExpiresAt Holds Others Events"},
+		{engine.Event{}, "Type Stock Sequence Level Before After Quantity From To Line Alerts Settings"},
+		{engine.LevelKey{}, "Location Lot Pool"},
+		{engine.Counts{}, "OnHand Reserved Committed Damaged QualityControl Other Safety"},
+		{engine.LineStatus{}, "Quantity Open Fulfilled"},
+		{engine.Settings{}, "BackorderLimit ReorderPoint SafetyStock LocationOrder"},
+		{engine.ReservationRef{}, "Home Nonce"},
+		{engine.Line{}, "SKU Location Quantity"},
+		{engine.Image{}, "SKU Sequence Settings Levels FreedThrough NextExpiry Open Holds Gone"},
+		{engine.Level{}, "Key Counts"},
+		{engine.HoldImage{}, "Nonce Deadline State Owner Home Others Lines"},
+		{engine.HoldLineImage{}, "Level LineStatus"},
+	} {
+		var names []string
+		for i := range reflect.TypeOf(c.of).NumField() {
+			names = append(names, reflect.TypeOf(c.of).Field(i).Name)
+		}
+		if diff := cmp.Diff(c.want, strings.Join(names, " ")); diff != "" {
+			t.Errorf("%T: %s", c.of, diff)
 		}
 	}
 }

@@ -174,6 +174,7 @@ func someImages() *rapid.Generator[engine.Image] {
 			SKU: texts(128).Draw(t, "sku"), Sequence: rapid.Uint64().Draw(t, "sequence"),
 			Settings:     someSettings().Draw(t, "settings"),
 			FreedThrough: times().Draw(t, "freed"), NextExpiry: times().Draw(t, "next"),
+			Open: rapid.IntRange(0, math.MaxInt).Draw(t, "open"),
 			Levels: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) engine.Level {
 				return engine.Level{Key: levelKeys().Draw(t, "key"), Counts: someCounts().Draw(t, "counts")}
 			}), 0, 4).Draw(t, "levels"),

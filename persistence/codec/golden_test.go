@@ -118,7 +118,7 @@ func goldenEntry() *Entry {
 
 func goldenImage() *engine.Image {
 	return &engine.Image{
-		SKU: "größe", Sequence: 4242, FreedThrough: 1_790_000_000_000, NextExpiry: 1_790_000_900_123,
+		SKU: "größe", Sequence: 4242, FreedThrough: 1_790_000_000_000, NextExpiry: 1_790_000_900_123, Open: 1_000_000,
 		Settings: engine.Settings{
 			BackorderLimit: 5, ReorderPoint: 10, LocationOrder: []string{"north", "main"},
 			SafetyStock: map[string]int64{"north": 7, "main": 3},

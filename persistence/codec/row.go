@@ -17,6 +17,7 @@ func AppendItem(dst []byte, im *engine.Image, lastIndex uint64) []byte {
 	dst = appendUvarint(dst, im.Sequence)
 	dst = appendTime(dst, im.FreedThrough)
 	dst = appendTime(dst, im.NextExpiry)
+	dst = appendUvarint(dst, uint64(im.Open))
 	dst = appendSettings(dst, &im.Settings)
 	dst = appendUvarint(dst, uint64(len(im.Levels)))
 	for i := range im.Levels {
@@ -38,6 +39,7 @@ func DecodeItem(b []byte) (im engine.Image, lastIndex uint64, err error) {
 	im.Sequence = r.uvarint()
 	im.FreedThrough = r.time()
 	im.NextExpiry = r.time()
+	im.Open = int(r.number(math.MaxInt, "number of holds"))
 	r.settings(&im.Settings)
 	for range r.count(levelBytesMin) {
 		var l engine.Level

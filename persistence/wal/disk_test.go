@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // slowSync is a file system whose SyncData waits at a gate while on.
@@ -113,3 +114,15 @@ func (f *forgetfulFile) Sync() error {
 }
 
 func (f *forgetfulFile) SyncData() error { return f.Sync() }
+
+// locked lets one operation at a time decide whether it fails.
+type locked struct {
+	errorfs.Injector
+	mu sync.Mutex
+}
+
+func (l *locked) MaybeError(op errorfs.Op) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Injector.MaybeError(op)
+}

@@ -1,0 +1,158 @@
+// Package node plugs the packages together: one Skua in one process, without its doors. The
+// program serves it; benchmarks and simulations drive it.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skua-stock/skua/actors"
+	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway"
+	"github.com/skua-stock/skua/persistence"
+)
+
+// The defaults of Config.
+const (
+	// SnapshotEveryDefault is how often what changed is written to the snapshots.
+	SnapshotEveryDefault = 10 * time.Second
+	// headWait bounds how long a reader of history waits for the item's turn.
+	headWait = 10 * time.Second
+)
+
+// Config says how the node runs.
+type Config struct {
+	Dir           string
+	Store         persistence.Options
+	Limits        actors.Limits
+	SnapshotEvery time.Duration
+	// Now is the wall clock; time.Now by default.
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Node is a running engine: the port of the doors.
+type Node struct {
+	*actors.System
+	Store *persistence.Store
+
+	logger *slog.Logger
+	stop   chan struct{}
+	saver  sync.WaitGroup
+}
+
+// Open recovers the data directory and starts the actors.
+func Open(cfg Config) (*Node, error) {
+	if cfg.SnapshotEvery == 0 {
+		cfg.SnapshotEvery = SnapshotEveryDefault
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	cfg.Store.Logger, cfg.Store.Metrics = cfg.Logger, cfg.Metrics
+	store, err := persistence.Open(cfg.Dir, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	system, err := actors.New(actors.Config{
+		Log: store, Memory: memory{store}, Snapshots: store, LastTime: store.LastTime(),
+		Partitions: store.Manifest.Partitions, IDKey: store.Manifest.Key(), Now: cfg.Now,
+		Limits: cfg.Limits, Logger: cfg.Logger, Metrics: cfg.Metrics,
+	})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	n := &Node{System: system, Store: store, logger: cfg.Logger, stop: make(chan struct{})}
+	n.saver.Go(func() { n.save(cfg.SnapshotEvery) })
+	return n, nil
+}
+
+// save writes snapshots from time to time.
+func (n *Node) save(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-tick.C:
+		}
+		if err := n.Save(context.Background()); err != nil {
+			n.logger.Error("snapshot", "error", err)
+		}
+	}
+}
+
+// Shut ends the node in order: no new change, those in flight to the end, one more snapshot.
+// beforeClose runs after that, while the log can still be read; it may be nil.
+func (n *Node) Shut(ctx context.Context, beforeClose func()) error {
+	close(n.stop)
+	n.saver.Wait()
+	errs := []error{n.Drain(ctx), n.Save(ctx)}
+	if beforeClose != nil {
+		beforeClose()
+	}
+	n.System.Close()
+	return errors.Join(append(errs, n.Store.Close())...)
+}
+
+// memory is the store as the actors' memory of what was answered.
+type memory struct{ *persistence.Store }
+
+func (m memory) Record(sku string, index uint64) (*engine.Record, error) {
+	r, err := m.Store.Record(sku, index)
+	if errors.Is(err, persistence.ErrGone) {
+		return nil, fmt.Errorf("%w: %w", actors.ErrForgotten, err)
+	}
+	return r, err
+}
+
+// SKUs implements gateway.Books.
+func (n *Node) SKUs(_ context.Context, after string, limit int) ([]string, error) {
+	return n.Store.SKUs(after, limit)
+}
+
+// History implements gateway.Books.
+func (n *Node) History(ctx context.Context, sku string, before uint64, limit int) (gateway.History, error) {
+	type head struct {
+		last uint64
+		err  error
+	}
+	heads := make(chan head, 1)
+	n.Head(sku, func(last uint64, err error) { heads <- head{last, err} })
+	ctx, cancel := context.WithTimeout(ctx, headWait)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		return gateway.History{}, fmt.Errorf("wait for item %q: %w", sku, ctx.Err())
+	case h := <-heads:
+		if h.err != nil {
+			return gateway.History{}, h.err
+		}
+		page, more, begins, err := n.Store.Ledger(sku, h.last, before, limit)
+		return gateway.History{Movements: page, More: more, Begins: begins}, err
+	}
+}
+
+// Bounds implements gateway.Feed.
+func (n *Node) Bounds() (oldest, newest uint64) { return n.Store.Bounds() }
+
+// Follow implements gateway.Feed.
+func (n *Node) Follow(from uint64) gateway.Follower { return follower{n.Store.Follow(from)} }
+
+type follower struct{ *persistence.Follower }
+
+func (f follower) Next(ctx context.Context) (uint64, *engine.Record, error) {
+	index, r, err := f.Follower.Next(ctx)
+	if errors.Is(err, persistence.ErrGone) {
+		return 0, nil, gateway.ErrGone
+	}
+	return index, r, err
+}

@@ -1,0 +1,161 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway"
+	"github.com/skua-stock/skua/persistence"
+)
+
+var (
+	_ gateway.Port  = (*Node)(nil)
+	_ gateway.Books = (*Node)(nil)
+	_ gateway.Feed  = (*Node)(nil)
+)
+
+func open(t *testing.T, fs vfs.FS) *Node {
+	t.Helper()
+	n, err := Open(Config{Dir: "data", SnapshotEvery: 20 * time.Millisecond, Store: persistence.Options{
+		FS: fs, SegmentBytes: 64 << 10, LogKeep: 1, CacheBytes: 1 << 20, KeyBytes: 1 << 20,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func do(n *Node, c engine.Command) engine.Answer {
+	if r := c.Validate(); r.Refused() {
+		return engine.Answer{Refusal: r}
+	}
+	answers := make(chan engine.Answer, 1)
+	n.Submit(&c, func(a engine.Answer) { answers <- a })
+	return <-answers
+}
+
+func must(t *testing.T, n *Node, c engine.Command) engine.Answer {
+	t.Helper()
+	a := do(n, c)
+	if a.Err != nil || a.Refusal.Refused() {
+		t.Fatalf("%s: %v %+v", c.Op, a.Err, a.Refusal)
+	}
+	return a
+}
+
+func TestLifeAcrossARestart(t *testing.T) {
+	fs := vfs.NewMem()
+	n := open(t, fs)
+	for i := range 3 {
+		sku := fmt.Sprint("S", i)
+		must(t, n, engine.Command{Op: engine.OpPutItem, SKU: sku, Key: "put" + sku})
+		must(t, n, engine.Command{Op: engine.OpReceive, SKU: sku, Location: "main", Quantity: 100, Key: "recv" + sku})
+	}
+	order := engine.Command{
+		Op: engine.OpReserve, Key: "o1", Lines: []engine.Line{{SKU: "S0", Location: "main", Quantity: 2}, {SKU: "S1", Quantity: 3}, {SKU: "S2", Location: "main", Quantity: 1}},
+	}
+	a := must(t, n, order)
+	ref, id := a.Reservation.Ref, a.Reservation.ID
+	if got, ok := n.Reservation(id); !ok || got != ref {
+		t.Fatal(got, ok)
+	}
+	if a := must(t, n, order); !a.Replayed || a.Reservation.ID != id {
+		t.Fatalf("%+v", a)
+	}
+	if err := n.Shut(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	n = open(t, fs)
+	if a := must(t, n, order); !a.Replayed || a.Reservation.ID != id {
+		t.Fatalf("%+v", a)
+	}
+	must(t, n, engine.Command{Op: engine.OpConfirm, Key: "c1", Reservation: ref})
+	if a := do(n, engine.Command{Op: engine.OpConfirm, Key: "c2", Reservation: ref}); a.Refusal.Code != engine.ReservationAlreadyConfirmed {
+		t.Fatalf("%+v", a)
+	}
+	must(t, n, engine.Command{Op: engine.OpFulfill, Key: "f1", Reservation: ref})
+	if a := do(n, engine.Command{Op: engine.OpFulfill, Key: "f2", Reservation: ref}); a.Refusal.Code != engine.ReservationAlreadyFulfilled {
+		t.Fatalf("%+v", a)
+	}
+	if a := must(t, n, engine.Command{Op: engine.OpGetReservation, Reservation: ref}); a.Reservation.State != engine.Fulfilled || len(a.Reservation.Lines) != 3 {
+		t.Fatalf("%+v", a)
+	}
+	h, err := n.History(context.Background(), "S1", 0, 10)
+	if err != nil || len(h.Movements) != 5 || h.More || h.Movements[0].Type != engine.StockFulfilled {
+		t.Fatalf("%+v %v", h, err)
+	}
+	if err := n.Shut(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLoadAndCrash(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	fs := vfs.NewCrashableMem()
+	n := open(t, fs)
+	const skus, units = 5, 400
+	for i := range skus {
+		sku := fmt.Sprint("S", i)
+		must(t, n, engine.Command{Op: engine.OpPutItem, SKU: sku, Key: "put" + sku})
+		must(t, n, engine.Command{Op: engine.OpReceive, SKU: sku, Location: "main", Quantity: units, Key: "recv" + sku})
+	}
+	var mu sync.Mutex
+	acked := map[string]engine.ReservationRef{}
+	var wg sync.WaitGroup
+	for w := range 32 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, uint64(w)))
+			for i := range 100 {
+				c := engine.Command{Op: engine.OpReserve, Key: fmt.Sprint(w, "-", i)}
+				for range 1 + rng.IntN(3) {
+					c.Lines = append(c.Lines, engine.Line{SKU: fmt.Sprint("S", rng.IntN(skus)), Quantity: 1})
+				}
+				if a := do(n, c); a.Err == nil && !a.Refusal.Refused() {
+					mu.Lock()
+					acked[c.Key] = a.Reservation.Ref
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := n.Save(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	n2 := open(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(seed, 99))}))
+	reserved := int64(0)
+	for i := range skus {
+		v := must(t, n2, engine.Command{Op: engine.OpGetItem, SKU: fmt.Sprint("S", i)}).Item
+		if v.Total(engine.Reserved)+v.Total(engine.Available) != units {
+			t.Fatalf("%+v", v)
+		}
+		reserved += v.Total(engine.Reserved)
+	}
+	want := int64(0)
+	for key, ref := range acked {
+		a := must(t, n2, engine.Command{Op: engine.OpGetReservation, Reservation: ref})
+		if a.Reservation.State != engine.Active {
+			t.Fatalf("%s: %+v", key, a)
+		}
+		for _, l := range a.Reservation.Lines {
+			want += l.Quantity
+		}
+	}
+	if reserved != want || want == 0 {
+		t.Fatalf("reserved %d, acknowledged %d", reserved, want)
+	}
+	if err := n2.Shut(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Shut(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,106 @@
+package persistence
+
+import (
+	"fmt"
+
+	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/persistence/codec"
+)
+
+// hash is FNV-1a 32, the hash by which NATS partitions subjects.
+func (s *Store) partitionOf(sku string) int {
+	h := uint32(2166136261)
+	for i := 0; i < len(sku); i++ {
+		h = (h ^ uint32(sku[i])) * 16777619
+	}
+	return int(h % uint32(len(s.partitions)))
+}
+
+// Append adds a record to the log and returns its index; prev has, for each of its SKUs, the
+// index of that SKU's record before. w is told when the record is on disk. Append never waits for
+// that, and copies what it needs.
+func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(error) }) (uint64, error) {
+	p := &s.partitions[s.partitionOf(r.SKUs[0])]
+	if len(r.SKUs) > 1 {
+		unlock := s.lockAll(r)
+		defer unlock()
+	} else {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	}
+	e := &p.entry
+	e.Epoch, e.Prev, e.Record = s.epoch, prev, *r
+	e.Positions = s.number(e.Positions[:0], r)
+	p.buf = codec.AppendEntry(p.buf[:0], e)
+	e.Prev, e.Record = nil, engine.Record{}
+
+	index, err := s.wal.Append(p.buf, w)
+	if err != nil {
+		return 0, fmt.Errorf("append a record: %w", err)
+	}
+	if cap(p.buf) > bufferKept {
+		p.buf = nil
+	}
+	s.lastTime.Store(int64(r.Time)) // Times of turns never go back, so the last is the latest, or a millisecond off.
+	s.recall.remember(r, index)
+	s.catalog.note(r)
+	return index, nil
+}
+
+// bufferKept is the size in bytes beyond which a partition's buffer is not kept for the next
+// record.
+const bufferKept = 64 << 10
+
+// lockAll locks the partitions of a record in ascending order and returns what unlocks them.
+func (s *Store) lockAll(r *engine.Record) (unlock func()) {
+	touched := make(map[int]bool, len(r.SKUs))
+	for _, sku := range r.SKUs {
+		touched[s.partitionOf(sku)] = true
+	}
+	for i := range s.partitions {
+		if touched[i] {
+			s.partitions[i].mu.Lock()
+		}
+	}
+	return func() {
+		for i := range touched {
+			s.partitions[i].mu.Unlock()
+		}
+	}
+}
+
+// number gives the record its place in each partition that it has SKUs of. The SKUs come in order
+// of partition.
+func (s *Store) number(positions []codec.Position, r *engine.Record) []codec.Position {
+	last := -1
+	for _, sku := range r.SKUs {
+		p := s.partitionOf(sku)
+		if p == last {
+			continue
+		}
+		last = p
+		s.partitions[p].number++
+		positions = append(positions, codec.Position{Partition: uint16(p), Number: s.partitions[p].number})
+	}
+	return positions
+}
+
+// Await tells w when the log is durable through index; at once if it is.
+func (s *Store) Await(index uint64, w interface{ Durable(error) }) {
+	if index == 0 {
+		w.Durable(nil)
+		return
+	}
+	s.wal.Await(index, w)
+}
+
+// Accepting says why changes are not taken now, or nil.
+func (s *Store) Accepting() error {
+	if r := s.refusal.Load(); r != nil {
+		return *r
+	}
+	if s.wal.Last()-s.wal.Durable() > pendingUnasked && s.wal.Pending() > PendingBytesSoft {
+		return fmt.Errorf("%w: the disk is behind", engine.ErrOverloaded)
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/persistence/codec"
+	"github.com/skua-stock/skua/persistence/snapshot"
+	"github.com/skua-stock/skua/persistence/wal"
+)
+
+// convert makes sealed segments of the log into buckets of history, until the store stops.
+func (s *Store) convert() {
+	every := time.NewTicker(upkeepEvery)
+	defer every.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { <-s.stop; cancel() }()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-every.C:
+		}
+		for {
+			first, last, waiting := s.unconverted()
+			if last == 0 {
+				break
+			}
+			if err := s.convertRange(ctx, first, last, waiting); err != nil {
+				if ctx.Err() == nil {
+					s.o.Logger.Error("convert log to history", "first", first, "last", last, "error", err)
+				}
+				break
+			}
+		}
+		if err := s.retire(); err != nil {
+			s.o.Logger.Error("retire history", "error", err)
+		}
+	}
+}
+
+// unconverted returns the range of the oldest sealed segment that is not in the history, and how
+// many such segments there are; last is 0 when there is none.
+func (s *Store) unconverted() (first, last uint64, waiting int) {
+	done := s.converted.Load()
+	for _, seg := range s.wal.Segments() {
+		if !seg.Sealed || seg.Last <= done || seg.Last < seg.First {
+			continue
+		}
+		if last == 0 {
+			first, last = max(seg.First, done+1), seg.Last
+		}
+		waiting++
+	}
+	return first, last, waiting
+}
+
+// convertRange makes one bucket.
+func (s *Store) convertRange(ctx context.Context, first, last uint64, waiting int) error {
+	buckets := *s.buckets.Load()
+	number := uint32(1)
+	if n := len(buckets); n > 0 {
+		number = buckets[n-1].Number + 1
+	}
+	b := snapshot.NewBuilder(number)
+	tail := s.wal.Tail(first)
+	defer tail.Close()
+	c := converter{builder: b}
+	for n := 0; ; n++ {
+		index, record, err := tail.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		if err := c.add(index, record); err != nil {
+			return err
+		}
+		if index == last {
+			break
+		}
+		if n%converterPiece == converterPiece-1 && waiting < 3 {
+			time.Sleep(converterPause)
+		}
+	}
+	if err := s.snapshots.AddBucket(ctx, b); err != nil {
+		return err
+	}
+	all := append(append([]snapshot.Bucket(nil), buckets...), b.Bucket)
+	s.buckets.Store(&all)
+	s.converted.Store(last)
+	s.metrics.converted.Add(float64(b.Records))
+	return nil
+}
+
+// converter files records under the items that they have events of.
+type converter struct {
+	builder *snapshot.Builder
+	decoder codec.Decoder
+	entry   codec.Entry
+	part    []byte
+}
+
+// add files a record: whole under the homes of its acts, since that is where a retry looks for
+// it, and under its other items only what is theirs.
+func (c *converter) add(index uint64, record []byte) error {
+	if err := c.decoder.Entry(record, &c.entry); err != nil {
+		return fmt.Errorf("decode record %d: %w", index, err)
+	}
+	r := &c.entry.Record
+	c.builder.Record(index, int64(r.Time), len(record))
+	homes := make(map[string]bool, 1)
+	for i := range r.Acts {
+		homes[homeOf(r, &r.Acts[i])] = true
+	}
+	for i, sku := range r.SKUs {
+		if homes[sku] || len(r.SKUs) == 1 {
+			c.builder.Add(sku, record)
+			continue
+		}
+		c.part = codec.AppendPart(c.part[:0], &c.entry, i)
+		c.builder.Add(sku, c.part)
+	}
+	eachKey(r, c.builder.Key)
+	return nil
+}
+
+// retire drops the oldest buckets while the history is too old or too large, but none whose keys
+// must be remembered still.
+func (s *Store) retire() error {
+	buckets := *s.buckets.Load()
+	var bytes uint64
+	for _, b := range buckets {
+		bytes += b.Table
+	}
+	now := s.lastTime.Load()
+	for len(buckets) > 0 {
+		b := buckets[0]
+		age := time.Duration(now-b.LastTime) * time.Millisecond
+		if age < s.o.KeyWindowMin || age <= s.o.HistoryAge && bytes <= uint64(s.o.HistoryBytes) {
+			break
+		}
+		if b.Last > s.safe.Load() {
+			break
+		}
+		rest := append([]snapshot.Bucket(nil), buckets[1:]...)
+		s.buckets.Store(&rest)
+		if err := s.snapshots.DropBucket(b.Number); err != nil {
+			return err
+		}
+		bytes -= b.Table
+		buckets = rest
+	}
+	return nil
+}
+
+// KeepLog has the log kept for a reader: through returns the index through which it needs the log
+// no more.
+func (s *Store) KeepLog(through func() uint64) {
+	s.readerMu.Lock()
+	defer s.readerMu.Unlock()
+	s.readers = append(s.readers, through)
+}
+
+// upkeep watches the disk and the table of keys, and cuts the log.
+func (s *Store) upkeep() {
+	every := time.NewTicker(upkeepEvery)
+	defer every.Stop()
+	for {
+		s.look()
+		if err := s.cut(); err != nil {
+			s.o.Logger.Error("cut the log", "error", err)
+		}
+		select {
+		case <-s.stop:
+			return
+		case <-every.C:
+		}
+	}
+}
+
+// look decides whether changes are taken.
+func (s *Store) look() {
+	var refusal error
+	du, err := s.o.FS.GetDiskUsage(s.dir)
+	switch {
+	case err == nil && du.AvailBytes < s.o.DiskReserve:
+		refusal = fmt.Errorf("%w: the disk has %d bytes left, %d are kept in reserve", engine.ErrUnavailable, du.AvailBytes, s.o.DiskReserve)
+	case s.LogBytes() > s.o.LogBytesMax:
+		refusal = fmt.Errorf("%w: the log has grown to %d bytes, because events cannot be published or snapshots lag",
+			engine.ErrUnavailable, s.LogBytes())
+	case s.recall.full(engine.Time(time.Now().UnixMilli())):
+		refusal = fmt.Errorf("%w: the table of idempotency keys is full, and none is old enough to be forgotten", engine.ErrUnavailable)
+	}
+	was := s.refusal.Load()
+	if refusal == nil {
+		s.refusal.Store(nil)
+	} else {
+		s.refusal.Store(&refusal)
+	}
+	if (was == nil) != (refusal == nil) {
+		s.o.Logger.Warn("taking changes", "taken", refusal == nil, "why", refusal)
+	}
+}
+
+// LogBytes is how large the log is, in bytes.
+func (s *Store) LogBytes() int64 {
+	var n int64
+	for _, seg := range s.wal.Segments() {
+		n += seg.Bytes
+	}
+	return n
+}
+
+// cut lets old segments go: those that recovery, history and readers need no more, except for
+// what is kept for event streams to resume.
+func (s *Store) cut() error {
+	through := s.safe.Load()
+	s.readerMu.Lock()
+	for _, reader := range s.readers {
+		through = min(through, reader())
+	}
+	s.readerMu.Unlock()
+	keep := s.o.LogKeep
+	segments := s.wal.Segments()
+	for i := len(segments) - 1; i >= 0; i-- {
+		if keep -= segments[i].Bytes; keep < 0 {
+			break
+		}
+		through = min(through, segments[i].First-1)
+	}
+	err := s.wal.CutBefore(through + 1)
+	if errors.Is(err, wal.ErrClosed) {
+		return nil
+	}
+	return err
+}

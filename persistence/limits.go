@@ -1,0 +1,45 @@
+package persistence
+
+import "time"
+
+// The limits of the store.
+const (
+	// PartitionsDefault is the number of partitions of a new data directory. It cannot be changed
+	// later.
+	PartitionsDefault = 64
+	// PendingBytesSoft is how many bytes may wait for the disk before new changes are refused.
+	// What was admitted before still fits below the log's own, hard limit.
+	PendingBytesSoft = 64 << 20
+	// pendingUnasked is how many records may wait without their bytes being counted.
+	pendingUnasked = 512
+	// pendingBytesHard is the log's own limit, which admission keeps out of reach.
+	pendingBytesHard = 4 << 30
+	// DiskReserveDefault is how much of the disk, in bytes, is left free: below it new changes are
+	// refused, while reads and expiry go on.
+	DiskReserveDefault = 512 << 20
+	// LogBytesMaxDefault is how large the log may grow, in bytes, because something that reads it
+	// lags; above it new changes are refused.
+	LogBytesMaxDefault = 8 << 30
+	// LogKeepDefault is how much of the log, in bytes, is kept although nothing needs it, so that
+	// event streams can resume.
+	LogKeepDefault = 256 << 20
+	// KeyWindowMin is how long idempotency keys are remembered at the least; KeyWindowMax is how
+	// long while there is room.
+	KeyWindowMin = 10 * time.Minute
+	KeyWindowMax = 24 * time.Hour
+	// KeyBytesDefault bounds the memory of the table of keys, in bytes.
+	KeyBytesDefault = 1 << 30
+	// HistoryAgeDefault and HistoryBytesDefault bound the history that is kept.
+	HistoryAgeDefault   = 365 * 24 * time.Hour
+	HistoryBytesDefault = 64 << 30
+	// upkeepEvery is how often the disk is looked at and the log is cut.
+	upkeepEvery = 500 * time.Millisecond
+	// converterPause is how long the converter rests after converterPiece records, so that it does
+	// not compete with turns; it rests less the more sealed segments wait.
+	converterPiece = 1000
+	converterPause = 200 * time.Microsecond
+	// pagesRemembered bounds the places of history pages that are remembered, for the next page.
+	pagesRemembered = 10_000
+	// recallShards is how many locks the table of keys has: one for each value of a byte.
+	recallShards = 256
+)

@@ -1,0 +1,5 @@
+//go:build mutant_snapshot_above_watermark
+
+package persistence
+
+const snapshotAboveWatermark = true

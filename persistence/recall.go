@@ -1,0 +1,232 @@
+package persistence
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+// recall finds the record that a key led to: 64 bits of the key's hash -> the record's index, in
+// two generations. When the younger is full or old enough, the older is dropped and they change
+// places. A generation is not dropped before everything in it is older than the minimum; when that
+// leaves no room, full says so and changes are refused. Nothing is forgotten silently.
+type recall struct {
+	mu         sync.Mutex // for turning generations
+	young, old atomic.Pointer[generation]
+	capacity   int64 // keys of one generation
+	minimum    time.Duration
+}
+
+type generation struct {
+	began  engine.Time // when its first key came
+	closed engine.Time // when it stopped being the young one
+	count  atomic.Int64
+	shards [recallShards]table
+}
+
+// table is a hash table with open addressing; key 0 marks a free slot.
+type table struct {
+	mu    sync.Mutex
+	slots []slot
+	used  int
+}
+
+type slot struct{ key, index uint64 }
+
+func newRecall(bytes int64, minimum time.Duration) *recall {
+	// A table is between 3/8 and 3/4 full, so a key takes up to 16/(3/8) bytes; two generations.
+	r := &recall{capacity: max(bytes/2/43, 1024), minimum: minimum}
+	r.young.Store(&generation{})
+	return r
+}
+
+// keyHash is what a key of a home SKU is filed under.
+func keyHash(home string, key [16]byte) uint64 {
+	return spice(home, binary.LittleEndian.Uint64(key[:8]))
+}
+
+// endHash is what the end of a reservation is filed under.
+func endHash(ref engine.ReservationRef) uint64 {
+	return spice(ref.Home, ref.Nonce^0x9e3779b97f4a7c15)
+}
+
+// spice mixes a SKU into a number that is random already. The result is never zero.
+func spice(sku string, n uint64) uint64 {
+	h := uint64(14695981039346656037)
+	for i := 0; i < len(sku); i++ {
+		h = (h ^ uint64(sku[i])) * 1099511628211
+	}
+	h ^= n
+	h ^= h >> 32
+	h *= 0xd6e8feb86659fd93
+	h ^= h >> 32
+	if h == 0 {
+		return 1
+	}
+	return h
+}
+
+// put files an index under a hash, at a time that never goes back.
+func (r *recall) put(hash, index uint64, now engine.Time) {
+	g := r.young.Load()
+	if n := g.count.Load(); n == 0 || n >= r.capacity || now-g.began > engine.Time((KeyWindowMax/2).Milliseconds()) {
+		g = r.turn(now)
+	}
+	if g.shards[hash>>56].put(hash, index) {
+		g.count.Add(1)
+	}
+}
+
+// turn makes room, if the older generation may go, and returns the young one.
+func (r *recall) turn(now engine.Time) *generation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g := r.young.Load()
+	if g.count.Load() == 0 {
+		g.began = now
+		return g
+	}
+	if g.count.Load() < r.capacity && now-g.began <= engine.Time((KeyWindowMax/2).Milliseconds()) {
+		return g
+	}
+	if old := r.old.Load(); old != nil && now-old.closed < engine.Time(r.minimum.Milliseconds()) {
+		return g // It goes on filling; full stops new commands soon.
+	}
+	g.closed = now
+	r.old.Store(g)
+	next := &generation{began: now}
+	r.young.Store(next)
+	return next
+}
+
+// full reports whether another key could only be remembered by forgetting one too early.
+func (r *recall) full(now engine.Time) bool {
+	if r.young.Load().count.Load() < r.capacity {
+		return false
+	}
+	old := r.old.Load()
+	return old != nil && now-old.closed < engine.Time(r.minimum.Milliseconds())
+}
+
+func (r *recall) get(hash uint64) (index uint64, ok bool) {
+	if index, ok = r.young.Load().shards[hash>>56].get(hash); ok {
+		return index, true
+	}
+	if old := r.old.Load(); old != nil {
+		return old.shards[hash>>56].get(hash)
+	}
+	return 0, false
+}
+
+// floor is since when every key is remembered.
+func (r *recall) floor() engine.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old := r.old.Load(); old != nil {
+		return old.began
+	}
+	return r.young.Load().began
+}
+
+func (r *recall) size() int64 {
+	n := r.young.Load().count.Load()
+	if old := r.old.Load(); old != nil {
+		n += old.count.Load()
+	}
+	return n
+}
+
+// put reports whether the key is new.
+func (t *table) put(key, index uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if 4*(t.used+1) > 3*len(t.slots) {
+		t.grow()
+	}
+	if !t.place(slot{key, index}) {
+		return false
+	}
+	t.used++
+	return true
+}
+
+func (t *table) place(s slot) bool {
+	mask := uint64(len(t.slots) - 1)
+	for i := s.key & mask; ; i = (i + 1) & mask {
+		switch t.slots[i].key {
+		case 0:
+			t.slots[i] = s
+			return true
+		case s.key:
+			t.slots[i].index = s.index
+			return false
+		}
+	}
+}
+
+func (t *table) grow() {
+	old := t.slots
+	t.slots = make([]slot, max(16, 2*len(old)))
+	for _, s := range old {
+		if s.key != 0 {
+			t.place(s)
+		}
+	}
+}
+
+func (t *table) get(key uint64) (uint64, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.slots) == 0 {
+		return 0, false
+	}
+	mask := uint64(len(t.slots) - 1)
+	for i := key & mask; ; i = (i + 1) & mask {
+		switch t.slots[i].key {
+		case 0:
+			return 0, false
+		case key:
+			return t.slots[i].index, true
+		}
+	}
+}
+
+// remember files every key of a record, and the ends of reservations.
+func (r *recall) remember(rec *engine.Record, index uint64) {
+	eachKey(rec, func(hash uint64) { r.put(hash, index, rec.Time) })
+}
+
+// eachKey calls f with what the record is to be found under.
+func eachKey(rec *engine.Record, f func(hash uint64)) {
+	for i := range rec.Acts {
+		act := &rec.Acts[i]
+		if act.KeyHash != ([16]byte{}) {
+			f(keyHash(homeOf(rec, act), act.KeyHash))
+		}
+		if act.State.Final() && act.Reservation.Nonce != 0 && contains(rec, act, act.Reservation.Home) {
+			f(endHash(act.Reservation))
+		}
+	}
+}
+
+// homeOf is the SKU that scopes an act's key, and that has the whole record in its history.
+func homeOf(rec *engine.Record, act *engine.Act) string {
+	if act.Reservation.Nonce != 0 {
+		return act.Reservation.Home
+	}
+	return rec.SKUs[act.Events[0].Stock]
+}
+
+// contains reports whether the act has events of a SKU. One that expires on several SKUs has an
+// act on each; the home's is its end.
+func contains(rec *engine.Record, act *engine.Act, sku string) bool {
+	for i := range act.Events {
+		if rec.SKUs[act.Events[i].Stock] == sku {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,166 @@
+package snapshot
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// The first byte of a key says what it is; see the package comment.
+const (
+	keyItem     = 'i'
+	keyHolds    = 'h'
+	keyDeadline = 'x'
+	keyHistory  = 'H'
+	keyBucket   = 'B'
+	keyKeys     = 'K'
+	keyMeta     = 'm'
+)
+
+// Options configures a DB.
+type Options struct {
+	FS         vfs.FS
+	CacheBytes int64
+	ReadOnly   bool
+	// OnFailure is called when Pebble cannot go on; the process must end.
+	OnFailure func(error)
+	Logger    *slog.Logger
+}
+
+// DB is the snapshots of a data directory.
+type DB struct {
+	pebble *pebble.DB
+	fs     vfs.FS
+	dir    string
+	opts   *pebble.Options
+}
+
+// Open opens or makes the snapshots in a directory.
+func Open(dir string, o Options) (*DB, error) {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = CacheBytesDefault
+	}
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref()
+	opts := &pebble.Options{
+		FS: o.FS, Cache: cache, ReadOnly: o.ReadOnly, DisableWAL: true,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       1000,
+		LBaseMaxBytes:               256 << 20,
+		MaxOpenFiles:                4096,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
+		Logger:                      pebbleLogger{o.Logger, o.OnFailure},
+	}
+	opts.TargetFileSizes[0] = 8 << 20
+	for i := range opts.Levels {
+		opts.Levels[i].BlockSize = 32 << 10
+		opts.Levels[i].IndexBlockSize = 256 << 10
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	opts.EnsureDefaults()
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open snapshots in %s: %w", dir, err)
+	}
+	return &DB{pebble: db, fs: o.FS, dir: dir, opts: opts}, nil
+}
+
+// Close closes the snapshots. What was not committed may be lost; the log has it.
+func (d *DB) Close() error {
+	if err := d.pebble.Close(); err != nil {
+		return fmt.Errorf("close snapshots: %w", err)
+	}
+	return nil
+}
+
+// Metrics returns Pebble's own.
+func (d *DB) Metrics() *pebble.Metrics { return d.pebble.Metrics() }
+
+// pebbleLogger passes on what Pebble has to say. Fatalf must not return: a Pebble that goes on
+// after it has lost its footing.
+type pebbleLogger struct {
+	log   *slog.Logger
+	fatal func(error)
+}
+
+func (l pebbleLogger) Infof(string, ...any) {}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	if l.log != nil {
+		l.log.Error("snapshots", "error", fmt.Sprintf(format, args...))
+	}
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("snapshots: "+format, args...)
+	if l.fatal != nil {
+		l.fatal(err)
+	}
+	panic(err)
+}
+
+// get reads a row into a copy; nil when there is none.
+func (d *DB) get(key []byte) ([]byte, error) {
+	v, closer, err := d.pebble.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot row: %w", err)
+	}
+	b := append([]byte{}, v...)
+	if err := closer.Close(); err != nil {
+		return nil, fmt.Errorf("read snapshot row: %w", err)
+	}
+	return b, nil
+}
+
+const metaThrough = "through"
+
+// Through returns the log index after which recovery has to start.
+func (d *DB) Through() (uint64, error) {
+	b, err := d.get(append([]byte{keyMeta}, metaThrough...))
+	if err != nil || b == nil {
+		return 0, err
+	}
+	if len(b) != 8 {
+		return 0, fmt.Errorf("snapshot row %q has %d bytes, want 8", metaThrough, len(b))
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// Commit makes everything written so far survive a crash, and notes that it covers the log
+// through an index. Flushes keep the order of writes, so the note is not there before the rest.
+func (d *DB) Commit(through uint64) error {
+	key := append([]byte{keyMeta}, metaThrough...)
+	if err := d.pebble.Set(key, binary.BigEndian.AppendUint64(nil, through), pebble.NoSync); err != nil {
+		return fmt.Errorf("commit snapshots: %w", err)
+	}
+	if err := d.pebble.Flush(); err != nil {
+		return fmt.Errorf("commit snapshots: %w", err)
+	}
+	return nil
+}
+
+// after returns the smallest key that has no prefix in common with all that begin so.
+func after(prefix []byte) []byte {
+	end := append([]byte{}, prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,295 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+)
+
+// Bucket is a stretch of the log that was sorted by item: one table, made once and never
+// rewritten, since its number comes first in the keys.
+type Bucket struct {
+	Number                uint32
+	First, Last           uint64 // indexes of its records
+	FirstTime, LastTime   int64  // milliseconds since the epoch
+	Records, Bytes, Table uint64
+}
+
+// Key is a key of a record in a bucket: 64 bits that stand for it, and the record's index.
+type Key struct{ Hash, Index uint64 }
+
+// Builder gathers the records of a bucket.
+type Builder struct {
+	Bucket
+	bySKU map[string][]part
+	arena []byte
+	keys  []byte
+}
+
+type part struct {
+	index    uint64
+	from, to int
+}
+
+// NewBuilder starts a bucket.
+func NewBuilder(number uint32) *Builder {
+	return &Builder{Bucket: Bucket{Number: number}, bySKU: make(map[string][]part)}
+}
+
+// Record begins the next record of the log.
+func (b *Builder) Record(index uint64, time int64, bytes int) {
+	if b.Records == 0 {
+		b.First, b.FirstTime = index, time
+	}
+	b.Last, b.LastTime = index, time
+	b.Records++
+	b.Bytes += uint64(bytes)
+}
+
+// Add files an entry of the record under a SKU. It is copied.
+func (b *Builder) Add(sku string, entry []byte) {
+	from := len(b.arena)
+	b.arena = append(b.arena, entry...)
+	b.bySKU[sku] = append(b.bySKU[sku], part{b.Last, from, len(b.arena)})
+}
+
+// Key files a key that leads to the record.
+func (b *Builder) Key(hash uint64) {
+	b.keys = binary.LittleEndian.AppendUint64(b.keys, hash)
+	b.keys = binary.LittleEndian.AppendUint64(b.keys, b.Last)
+}
+
+// AddBucket writes a bucket. Building it again writes the same rows, so that a crash in between
+// does no harm; it counts from the next Commit on.
+func (d *DB) AddBucket(ctx context.Context, b *Builder) error {
+	path := d.fs.PathJoin(d.dir, fmt.Sprintf("bucket-%08d.ingest", b.Number))
+	if err := d.writeTable(path, b); err != nil {
+		return fmt.Errorf("write history bucket %d: %w", b.Number, err)
+	}
+	if err := d.pebble.Ingest(ctx, []string{path}); err != nil {
+		return fmt.Errorf("ingest history bucket %d: %w", b.Number, err)
+	}
+	batch := d.pebble.NewBatch()
+	defer batch.Close()
+	for n, rest := uint32(0), b.keys; len(rest) > 0; n++ {
+		cut := min(len(rest), keyRowBytes)
+		if err := batch.Set(keysKey(b.Number, n), rest[:cut], nil); err != nil {
+			return fmt.Errorf("write keys of bucket %d: %w", b.Number, err)
+		}
+		rest = rest[cut:]
+	}
+	if err := batch.Set(bucketKey(b.Number), appendBucket(nil, &b.Bucket), nil); err != nil {
+		return fmt.Errorf("write bucket %d: %w", b.Number, err)
+	}
+	if err := d.pebble.Apply(batch, pebble.NoSync); err != nil {
+		return fmt.Errorf("write bucket %d: %w", b.Number, err)
+	}
+	return nil
+}
+
+func (d *DB) writeTable(path string, b *Builder) error {
+	f, err := d.fs.Create(path, vfsCategory)
+	if err != nil {
+		return err
+	}
+	o := d.opts.MakeWriterOptions(6, d.pebble.TableFormat())
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)
+	skus := make([]string, 0, len(b.bySKU))
+	for sku := range b.bySKU {
+		skus = append(skus, sku)
+	}
+	// Sorted as keys are: the zero byte after a SKU sorts before whatever a longer one goes on with.
+	slices.Sort(skus)
+	var row []byte
+	for _, sku := range skus {
+		parts := b.bySKU[sku]
+		for len(parts) > 0 {
+			first := parts[0].index
+			row = row[:0]
+			last := first
+			for len(parts) > 0 && (len(row) == 0 || len(row) < pieceBytes) {
+				p := parts[0]
+				row = binary.AppendUvarint(row, p.index-last)
+				row = binary.AppendUvarint(row, uint64(p.to-p.from))
+				row = append(row, b.arena[p.from:p.to]...)
+				last = p.index
+				parts = parts[1:]
+			}
+			b.Table += uint64(len(row))
+			if err := w.Set(historyKey(b.Number, sku, first), row); err != nil {
+				w.Close()
+				return err
+			}
+		}
+	}
+	return w.Close()
+}
+
+// Buckets lists the buckets, oldest first.
+func (d *DB) Buckets() ([]Bucket, error) {
+	var all []Bucket
+	err := d.scan([]byte{keyBucket}, []byte{keyBucket + 1}, func(key, value []byte) (bool, error) {
+		b, err := decodeBucket(value)
+		if err != nil || len(key) != 5 {
+			return false, fmt.Errorf("row of a history bucket: %w", err)
+		}
+		b.Number = binary.BigEndian.Uint32(key[1:])
+		all = append(all, b)
+		return true, nil
+	})
+	return all, err
+}
+
+// Keys calls yield with the keys of a bucket.
+func (d *DB) Keys(bucket uint32, yield func(Key)) error {
+	prefix := binary.BigEndian.AppendUint32([]byte{keyKeys}, bucket)
+	return d.scan(prefix, after(prefix), func(_, v []byte) (bool, error) {
+		for ; len(v) >= 16; v = v[16:] {
+			yield(Key{binary.LittleEndian.Uint64(v), binary.LittleEndian.Uint64(v[8:])})
+		}
+		return true, nil
+	})
+}
+
+// DropBucket forgets a bucket.
+func (d *DB) DropBucket(number uint32) error {
+	b := d.pebble.NewBatch()
+	defer b.Close()
+	for _, k := range [...]byte{keyHistory, keyKeys} {
+		prefix := binary.BigEndian.AppendUint32([]byte{k}, number)
+		if err := b.DeleteRange(prefix, after(prefix), nil); err != nil {
+			return fmt.Errorf("drop history bucket %d: %w", number, err)
+		}
+	}
+	err := b.Delete(bucketKey(number), nil)
+	if err == nil {
+		err = d.pebble.Apply(b, pebble.NoSync)
+	}
+	if err != nil {
+		return fmt.Errorf("drop history bucket %d: %w", number, err)
+	}
+	return nil
+}
+
+// Entries calls yield with an item's entries in a bucket, from an index downwards, until it
+// returns false.
+func (d *DB) Entries(bucket uint32, sku string, from uint64, yield func(index uint64, entry []byte) (bool, error)) (err error) {
+	prefix := historyPrefix(bucket, sku)
+	it, err := d.pebble.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return fmt.Errorf("read history: %w", err)
+	}
+	defer func() {
+		if e := it.Close(); e != nil && err == nil {
+			err = fmt.Errorf("read history: %w", e)
+		}
+	}()
+	for ok := it.SeekLT(historyKey(bucket, sku, from+1)); ok; ok = it.Prev() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("read history: %w", err)
+		}
+		first := binary.BigEndian.Uint64(it.Key()[len(prefix):])
+		more, err := descend(first, v, from, yield)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// descend yields the entries of one row, the newest first.
+func descend(index uint64, row []byte, from uint64, yield func(uint64, []byte) (bool, error)) (bool, error) {
+	type one struct {
+		index uint64
+		entry []byte
+	}
+	var all []one
+	r := reader{b: row}
+	for len(r.b) > 0 {
+		index += r.uvarint()
+		entry := r.bytes()
+		if r.bad {
+			return false, fmt.Errorf("row of history at record %d is cut short", index)
+		}
+		if index <= from {
+			all = append(all, one{index, entry})
+		}
+	}
+	for _, e := range slices.Backward(all) {
+		if more, err := yield(e.index, e.entry); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// HistoryRows calls yield with every entry of a bucket, in order of item and index.
+func (d *DB) HistoryRows(bucket uint32, yield func(sku string, index uint64, entry []byte) error) error {
+	prefix := binary.BigEndian.AppendUint32([]byte{keyHistory}, bucket)
+	return d.scan(prefix, after(prefix), func(key, v []byte) (bool, error) {
+		rest := key[len(prefix):]
+		end := bytes.IndexByte(rest, 0)
+		if end < 0 || len(rest) != end+9 {
+			return false, fmt.Errorf("key of history %q", key)
+		}
+		index := binary.BigEndian.Uint64(rest[end+1:])
+		r := reader{b: v}
+		for len(r.b) > 0 {
+			index += r.uvarint()
+			entry := r.bytes()
+			if r.bad {
+				return false, fmt.Errorf("history of item %q at record %d is cut short", rest[:end], index)
+			}
+			if err := yield(string(rest[:end]), index, entry); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
+
+func historyPrefix(bucket uint32, sku string) []byte {
+	k := binary.BigEndian.AppendUint32([]byte{keyHistory}, bucket)
+	return append(append(k, sku...), 0)
+}
+
+func historyKey(bucket uint32, sku string, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(historyPrefix(bucket, sku), index)
+}
+
+func bucketKey(number uint32) []byte { return binary.BigEndian.AppendUint32([]byte{keyBucket}, number) }
+
+func keysKey(bucket, n uint32) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte{keyKeys}, bucket), n)
+}
+
+const bucketVersion = 1
+
+func appendBucket(dst []byte, b *Bucket) []byte {
+	dst = append(dst, bucketVersion)
+	for _, n := range [...]uint64{b.First, b.Last, uint64(b.FirstTime), uint64(b.LastTime), b.Records, b.Bytes, b.Table} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	return dst
+}
+
+func decodeBucket(row []byte) (b Bucket, err error) {
+	if len(row) == 0 || row[0] != bucketVersion {
+		return b, fmt.Errorf("unknown version")
+	}
+	r := reader{b: row[1:]}
+	b.First, b.Last = r.uvarint(), r.uvarint()
+	b.FirstTime, b.LastTime = int64(r.uvarint()), int64(r.uvarint())
+	b.Records, b.Bytes, b.Table = r.uvarint(), r.uvarint(), r.uvarint()
+	if r.bad {
+		return b, fmt.Errorf("cut short")
+	}
+	return b, nil
+}

@@ -1,0 +1,15 @@
+package snapshot
+
+// The limits of the snapshots.
+const (
+	// chunkBytesMax is the size in bytes beyond which chunks of holds are not merged any more.
+	chunkBytesMax = 16 << 20
+	// pieceBytes is the size in bytes at which the records of an item in a bucket start a new row.
+	pieceBytes = 32 << 10
+	// keyRowBytes is the size in bytes of a row of keys.
+	keyRowBytes = 256 << 10
+	// CacheBytesDefault is Pebble's cache, unless Options says otherwise.
+	CacheBytesDefault = 256 << 20
+	// memTableBytes is Pebble's memtable; larger ones are slower, for the CPU's caches miss.
+	memTableBytes = 64 << 20
+)
