@@ -125,9 +125,6 @@ func (m *member) decode(port Port, raw jsontext.Value) *Problem {
 	c := &msg.Command
 	c.Key = msg.Key.S
 	if p := Check(port, c, msg.ID.S); p != nil {
-		if p.Field == KeyHeader {
-			p.Field = "idempotency_key"
-		}
 		return p
 	}
 	m.command = c
@@ -175,6 +172,9 @@ func (m *member) append(b []byte) []byte {
 		p = ProblemIn(&m.answer)
 	}
 	if p != nil {
+		if p.Field == KeyHeader {
+			p.Field = "idempotency_key"
+		}
 		return AppendProblem(b, p, "")
 	}
 	op := m.operation.Op

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 
 	"github.com/skua-stock/skua/engine"
 )
@@ -59,6 +60,7 @@ func (b *batch) findItems(ctx context.Context) {
 			for j := range m.command.Lines {
 				m.skus = append(m.skus, m.command.Lines[j].SKU)
 			}
+			m.skus = distinct(m.skus)
 		default:
 			m.skus = []string{m.command.SKU}
 		}
@@ -73,10 +75,13 @@ func (b *batch) findItems(ctx context.Context) {
 		for j := range a.Reservation.Lines {
 			m.skus = append(m.skus, a.Reservation.Lines[j].SKU)
 		}
-		if len(m.skus) == 0 {
-			m.skus = []string{m.command.Reservation.Home}
-		}
+		m.skus = distinct(append(m.skus, m.command.Reservation.Home))
 	}
+}
+
+func distinct(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // lastOn knows the last commands on every item that were handed over.

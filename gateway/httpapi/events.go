@@ -152,6 +152,10 @@ func (st *stream) resume(field, id string) (p *gateway.Problem) {
 var errClientGone = errors.New("the client does not take its events")
 
 func (st *stream) run(ctx context.Context, follower gateway.Follower) error {
+	// The server's read deadline would end the stream: nothing more is to be read.
+	if err := st.to.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("%w: %w", errClientGone, err)
+	}
 	h := st.out.Response().Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
