@@ -210,7 +210,7 @@ func TestCrashAtAnyPoint(t *testing.T) {
 		written := uint64(0)
 		for life := byte(1); life <= 6; life++ {
 			c := &crasher{
-				mem: mem, h: h, rng: rng, at: 1 + rng.Int64N(400), percent: rng.IntN(101) * rng.IntN(2),
+				mem: mem, h: h, rng: rand.New(rand.NewPCG(rng.Uint64(), 2)), at: 1 + rng.Int64N(400), percent: rng.IntN(101) * rng.IntN(2),
 				done: make(chan struct{}),
 			}
 			acked := h.acked.Load()
