@@ -1,0 +1,93 @@
+package events
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway"
+)
+
+// encoder writes movements as CloudEvents 1.0 in the JSON format.
+type encoder struct {
+	source        []byte // as a JSON string
+	reservationID func(engine.ReservationRef) string
+}
+
+func newEncoder(node string, reservationID func(engine.ReservationRef) string) encoder {
+	return encoder{source: quote(nil, "/skua/"+url.PathEscape(node)), reservationID: reservationID}
+}
+
+// event appends the event of a movement. Its data is the movement with the id of the event and the
+// times when it occurred and was recorded, which are the same until there are movements that are
+// told to us afterwards.
+func (c *encoder) event(b []byte, p place, m *engine.Movement) []byte {
+	return c.envelope(b, p, "", m.Type.String(), m)
+}
+
+// alert appends an alert of a movement: the same, by the alert's own id and type.
+func (c *encoder) alert(b []byte, p place, name string, m *engine.Movement) []byte {
+	return c.envelope(b, p, shortAlert(name), name, m)
+}
+
+func (c *encoder) envelope(b []byte, p place, alert, typ string, m *engine.Movement) []byte {
+	b = append(b, `{"specversion":"1.0","id":"`...)
+	b = appendAlertID(b, p, alert)
+	b = append(b, `","source":`...)
+	b = append(b, c.source...)
+	b = append(b, `,"type":"`...)
+	b = append(b, typ...)
+	b = append(b, `","subject":`...)
+	b = quote(b, m.SKU)
+	b = append(b, `,"time":`...)
+	timeFrom := len(b)
+	b = append(b, '"')
+	b = time.UnixMilli(int64(m.At)).UTC().AppendFormat(b, gateway.TimeLayout)
+	b = append(b, '"')
+	timeTo := len(b)
+	b = append(b, `,"datacontenttype":"application/json","sequence":"`...)
+	b = appendPadded(b, m.Sequence)
+	b = append(b, `","data":`...)
+	b = gateway.AppendMovement(b, m, c.reservationID)
+	b = append(b[:len(b)-1], `,"event_id":"`...)
+	b = p.appendID(b)
+	b = append(b, `","occurred_at":`...)
+	b = append(b, b[timeFrom:timeTo]...)
+	b = append(b, `,"recorded_at":`...)
+	b = append(b, b[timeFrom:timeTo]...)
+	return append(b, "}}"...)
+}
+
+// appendAlertID appends the id of an event, or of an alert of it.
+func appendAlertID(b []byte, p place, alert string) []byte {
+	b = p.appendID(b)
+	if alert != "" {
+		b = append(append(b, '-'), alert...)
+	}
+	return b
+}
+
+// shortAlert is the name of an alert without what all have in front.
+func shortAlert(name string) string { return strings.TrimPrefix(name, "stock.") }
+
+// sequenceDigits is how many digits the greatest sequence has. CloudEvents wants sequences that
+// sort as text.
+const sequenceDigits = 20
+
+func appendPadded(b []byte, n uint64) []byte {
+	var digits [sequenceDigits]byte
+	s := strconv.AppendUint(digits[:0], n, 10)
+	for range sequenceDigits - len(s) {
+		b = append(b, '0')
+	}
+	return append(b, s...)
+}
+
+func quote(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s) // The error says that s is not UTF-8; names are.
+	return b
+}

@@ -1,0 +1,90 @@
+package events
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway"
+)
+
+// Config configures an outbox. What is not required has a default.
+type Config struct {
+	// Feed is the durable log. Required.
+	Feed gateway.Feed
+	// Connect opens a connection to NATS, with the given options behind the caller's own. It is
+	// called for every session. Required.
+	Connect func(opts ...nats.Option) (*nats.Conn, error)
+	// Node names the log that is published. It is in the source of the events, and a stream with
+	// messages of another node is left alone. Required.
+	Node string
+	// ReservationID spells the id of a reservation. Required.
+	ReservationID func(engine.ReservationRef) string
+
+	// Cursor is what Settled last returned in the run before. It counts only when the stream is
+	// empty, and so cannot say itself how far it is.
+	Cursor uint64
+	// SyncInterval is after how long JetStream syncs what it acknowledged, SyncIntervalDefault by
+	// default. See Outbox.Settled.
+	SyncInterval time.Duration
+
+	// MaxAge bounds the age of messages in both streams; EventBytesMax and AlertBytesMax bound the
+	// streams. Replicas is how many servers keep them: when zero, one, and a stream that is there
+	// already keeps what it has.
+	MaxAge        time.Duration
+	EventBytesMax int64
+	AlertBytesMax int64
+	Replicas      int
+
+	// StopWait bounds how long Run goes on after its context has ended, to publish what is durable.
+	StopWait time.Duration
+
+	// Logger hears of interruptions, once each, and of gaps. Registerer gets the metrics.
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+func (c *Config) ensureDefaults() {
+	if c.SyncInterval == 0 {
+		c.SyncInterval = SyncIntervalDefault
+	}
+	if c.MaxAge == 0 {
+		c.MaxAge = MaxAgeDefault
+	}
+	if c.EventBytesMax == 0 {
+		c.EventBytesMax = EventBytesMaxDefault
+	}
+	if c.AlertBytesMax == 0 {
+		c.AlertBytesMax = AlertBytesMaxDefault
+	}
+	if c.StopWait == 0 {
+		c.StopWait = StopWaitDefault
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	if c.Feed == nil {
+		errs = append(errs, errors.New("Feed is required"))
+	}
+	if c.Connect == nil {
+		errs = append(errs, errors.New("Connect is required"))
+	}
+	if c.Node == "" {
+		errs = append(errs, errors.New("Node is required"))
+	}
+	if c.ReservationID == nil {
+		errs = append(errs, errors.New("ReservationID is required"))
+	}
+	if c.SyncInterval < 0 || c.MaxAge < 0 || c.EventBytesMax < 0 || c.AlertBytesMax < 0 || c.StopWait < 0 {
+		errs = append(errs, errors.New("SyncInterval, MaxAge, EventBytesMax, AlertBytesMax and StopWait must not be negative"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,157 @@
+package events
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// EmbeddedConfig configures an embedded NATS server with JetStream.
+type EmbeddedConfig struct {
+	// Listen is the address that clients connect to, as 127.0.0.1:4222; port 0 takes a free one.
+	// Required, with a host: without one the server would listen everywhere.
+	Listen string
+	// StoreDir is where JetStream keeps its streams. Required. The server takes no lock on it;
+	// whoever owns the data directory does.
+	StoreDir string
+	// Name is the name of the server; skua by default.
+	Name string
+	// User and Password are what clients have to give. Without them anybody is let in, which is
+	// refused beyond loopback.
+	User, Password string
+	// Logger hears of warnings and errors, and with debug of everything.
+	Logger *slog.Logger
+	// SyncInterval is how long what was acknowledged may be unsynced, EmbeddedSyncInterval by
+	// default. The outbox has to be told: see Config.SyncInterval.
+	SyncInterval time.Duration
+	// MemoryMax and StoreMax bound JetStream, in bytes; by default EmbeddedMemoryMax and
+	// EmbeddedStoreMax.
+	MemoryMax, StoreMax int64
+}
+
+// Embedded is an embedded NATS server.
+type Embedded struct {
+	server   *server.Server
+	password string
+}
+
+// The users of the embedded server: the process itself, and, where no credentials are asked for,
+// everybody.
+const (
+	ownUser = "skua"
+	anybody = "anybody"
+)
+
+// StartEmbedded starts an embedded NATS server and waits until it is ready.
+func StartEmbedded(c EmbeddedConfig) (*Embedded, error) {
+	e := &Embedded{password: rand.Text()}
+	o, err := e.options(&c)
+	if err != nil {
+		return nil, fmt.Errorf("configure the embedded NATS server: %w", err)
+	}
+	if e.server, err = server.NewServer(o); err != nil {
+		return nil, fmt.Errorf("make the embedded NATS server: %w", err)
+	}
+	log := &serverLog{logger: c.Logger}
+	e.server.SetLoggerV2(log, c.Logger.Enabled(context.Background(), slog.LevelDebug), false, false)
+	e.server.Start()
+	if !e.server.ReadyForConnections(EmbeddedStartWait) || !e.server.JetStreamEnabled() {
+		e.Shutdown()
+		return nil, fmt.Errorf("start the embedded NATS server on %s: %w", c.Listen, log.failure())
+	}
+	return e, nil
+}
+
+func (e *Embedded) options(c *EmbeddedConfig) (*server.Options, error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Name == "" {
+		c.Name = "skua"
+	}
+	if c.SyncInterval == 0 {
+		c.SyncInterval = EmbeddedSyncInterval
+	}
+	if c.MemoryMax == 0 {
+		c.MemoryMax = EmbeddedMemoryMax
+	}
+	if c.StoreMax == 0 {
+		c.StoreMax = EmbeddedStoreMax
+	}
+	if c.StoreDir == "" {
+		return nil, errors.New("StoreDir is required")
+	}
+	host, portText, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("read the address to listen on: %w", err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("read the port to listen on: %w", err)
+	}
+	o := &server.Options{
+		ServerName: c.Name, Host: host, Port: int(port), NoSigs: true,
+		JetStream: true, StoreDir: filepath.Clean(c.StoreDir), SyncInterval: c.SyncInterval,
+		JetStreamMaxMemory: c.MemoryMax, JetStreamMaxStore: c.StoreMax, MaxPayload: EmbeddedPayloadMax,
+	}
+	if port == 0 {
+		o.Port = server.RANDOM_PORT
+	}
+	return o, e.authorize(o, c)
+}
+
+// authorize lets clients in and keeps them from publishing what only the outbox may.
+func (e *Embedded) authorize(o *server.Options, c *EmbeddedConfig) error {
+	if (c.User == "") != (c.Password == "") {
+		return errors.New("User and Password go together")
+	}
+	if c.User == ownUser {
+		return fmt.Errorf("the user %q is the server's own", ownUser)
+	}
+	client := &server.User{Username: c.User, Password: c.Password, Permissions: clientPermissions()}
+	if c.User == "" {
+		if ip := net.ParseIP(o.Host); o.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("%s is not loopback: User and Password are required", c.Listen)
+		}
+		client.Username, client.Password = anybody, e.password
+		o.NoAuthUser = anybody
+	}
+	o.Users = []*server.User{{Username: ownUser, Password: e.password}, client}
+	return nil
+}
+
+// clientPermissions let clients do everything but write to the streams of the outbox, or change
+// them: what is in there is a chain, and it is ours.
+func clientPermissions() *server.Permissions {
+	deny := []string{SubjectPrefix + ">", AlertPrefix + ">"}
+	for _, stream := range []string{Stream, AlertStream} {
+		for _, what := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE"} {
+			deny = append(deny, "$JS.API.STREAM."+what+"."+stream)
+		}
+	}
+	return &server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}
+}
+
+// URL is where clients connect.
+func (e *Embedded) URL() string { return e.server.ClientURL() }
+
+// Connect opens a connection within the process, as the process's own user.
+func (e *Embedded) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	own := []nats.Option{nats.InProcessServer(e.server), nats.UserInfo(ownUser, e.password)}
+	return nats.Connect("", append(own, opts...)...)
+}
+
+// Shutdown stops the server, with everything synced, and waits until it is down.
+func (e *Embedded) Shutdown() {
+	e.server.Shutdown()
+	e.server.WaitForShutdown()
+}

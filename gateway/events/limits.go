@@ -1,0 +1,59 @@
+package events
+
+import "time"
+
+// The limits and waits of the outbox, all of them.
+const (
+	// MaxAgeDefault is how long the streams keep a message.
+	MaxAgeDefault = 7 * 24 * time.Hour
+	// EventBytesMaxDefault bounds STOCK_EVENTS, in bytes; AlertBytesMaxDefault STOCK_ALERTS. The
+	// oldest messages give way.
+	EventBytesMaxDefault = 4 << 30
+	AlertBytesMaxDefault = 1 << 30
+	// SyncIntervalDefault is after how long JetStream syncs what it acknowledged to disk, unless it
+	// is configured otherwise; SyncMargin is added for the syncing itself.
+	SyncIntervalDefault = 2 * time.Minute
+	SyncMargin          = 10 * time.Second
+	// DuplicatesWindow is how long JetStream remembers the ids of messages.
+	DuplicatesWindow = 2 * time.Minute
+
+	// WindowMessages and WindowBytes bound what is published and not acknowledged.
+	WindowMessages = 1024
+	WindowBytes    = 8 << 20
+	// BatchMessages and BatchBytes bound what is read from the log at once, whose alerts are
+	// published before its events; a batch is longer by at most one record.
+	BatchMessages = 512
+	BatchBytes    = 1 << 20
+	// BatchBytesKept bounds the buffer that is kept for the next batch.
+	BatchBytesKept = 4 << 20
+
+	// ConnectWait bounds one attempt to connect, AckWait the wait for one acknowledgement, AskWait
+	// one question to JetStream, and EndWait the wait for the last acknowledgements of a session
+	// that is over: those that come later are not needed, they only save asking.
+	ConnectWait = 5 * time.Second
+	AckWait     = 10 * time.Second
+	AskWait     = 5 * time.Second
+	EndWait     = 2 * time.Second
+	// RetryMin and RetryMax bound the pause between two sessions. It doubles from one to the other.
+	RetryMin = 50 * time.Millisecond
+	RetryMax = 15 * time.Second
+	// DoubtWait is how long a stream whose last sequence has no message is watched before that is
+	// believed: a leader that is just being replaced may not have the message yet.
+	DoubtWait = 10 * time.Second
+	// StopWaitDefault bounds how long a stopping outbox publishes what is left.
+	StopWaitDefault = 5 * time.Second
+	// WatchEvery is how often a session looks at its acknowledgements, and MarkEvery the step in
+	// which the times of acknowledgements are kept.
+	WatchEvery = time.Second
+	MarkEvery  = time.Second
+
+	// The embedded server. EmbeddedSyncInterval is how long what it acknowledged may be unsynced.
+	EmbeddedSyncInterval = time.Second
+	// EmbeddedPayloadMax bounds a message, in bytes. A batch of the API must fit.
+	EmbeddedPayloadMax = 8 << 20
+	// EmbeddedMemoryMax and EmbeddedStoreMax bound what JetStream takes in memory and on disk.
+	EmbeddedMemoryMax = 256 << 20
+	EmbeddedStoreMax  = 16 << 30
+	// EmbeddedStartWait bounds its start, in which it recovers its streams.
+	EmbeddedStartWait = time.Minute
+)
