@@ -92,7 +92,7 @@ type Store struct {
 	refusal    atomic.Pointer[error]
 
 	catalog  catalog
-	readers  []func() uint64 // each says through which record it needs the log no more
+	readers  []reader
 	readerMu sync.Mutex
 
 	buckets   atomic.Pointer[[]snapshot.Bucket] // as of now
@@ -257,6 +257,9 @@ func (s *Store) Save(im *engine.Image, last uint64, note any) (any, error) {
 // Commit makes what was saved survive a crash.
 func (s *Store) Commit(through uint64) error {
 	converted := s.converted.Load() // Before the flush, which makes the buckets until here durable.
+	if err := s.noteReaders(); err != nil {
+		return err
+	}
 	if err := s.snapshots.Commit(through); err != nil {
 		return err
 	}

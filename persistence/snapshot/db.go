@@ -127,26 +127,37 @@ func (d *DB) get(key []byte) ([]byte, error) {
 	return b, nil
 }
 
-const metaThrough = "through"
+const markThrough = "through"
 
-// Through returns the log index after which recovery has to start.
-func (d *DB) Through() (uint64, error) {
-	b, err := d.get(append([]byte{keyMeta}, metaThrough...))
+// Mark returns a named place in the log, zero when it was never set.
+func (d *DB) Mark(name string) (uint64, error) {
+	b, err := d.get(append([]byte{keyMeta}, name...))
 	if err != nil || b == nil {
 		return 0, err
 	}
 	if len(b) != 8 {
-		return 0, fmt.Errorf("snapshot row %q has %d bytes, want 8", metaThrough, len(b))
+		return 0, fmt.Errorf("snapshot row %q has %d bytes, want 8", name, len(b))
 	}
 	return binary.BigEndian.Uint64(b), nil
 }
 
+// SetMark notes a named place in the log, with the next Commit.
+func (d *DB) SetMark(name string, index uint64) error {
+	key := append([]byte{keyMeta}, name...)
+	if err := d.pebble.Set(key, binary.BigEndian.AppendUint64(nil, index), pebble.NoSync); err != nil {
+		return fmt.Errorf("note %q: %w", name, err)
+	}
+	return nil
+}
+
+// Through returns the log index after which recovery has to start.
+func (d *DB) Through() (uint64, error) { return d.Mark(markThrough) }
+
 // Commit makes everything written so far survive a crash, and notes that it covers the log
 // through an index. Flushes keep the order of writes, so the note is not there before the rest.
 func (d *DB) Commit(through uint64) error {
-	key := append([]byte{keyMeta}, metaThrough...)
-	if err := d.pebble.Set(key, binary.BigEndian.AppendUint64(nil, through), pebble.NoSync); err != nil {
-		return fmt.Errorf("commit snapshots: %w", err)
+	if err := d.SetMark(markThrough, through); err != nil {
+		return err
 	}
 	if err := d.pebble.Flush(); err != nil {
 		return fmt.Errorf("commit snapshots: %w", err)
