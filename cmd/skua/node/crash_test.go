@@ -133,8 +133,25 @@ func crashRound(t *testing.T, seed uint64) {
 		shoppers[i] = s
 		wg.Go(func() { s.shop(n, &mu, stop) })
 	}
+	var seen [crashSKUs]uint64 // the sequences that readers were shown
+	for i := range seen {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				a := do(n, engine.Command{Op: engine.OpGetItem, SKU: fmt.Sprint("S", i)})
+				mu.Lock()
+				seen[i] = a.Item.Sequence
+				mu.Unlock()
+			}
+		})
+	}
 	time.Sleep(time.Duration(10+rng.IntN(120)) * time.Millisecond)
 	mu.Lock()
+	shown := seen
 	told := make([]int, len(shoppers))
 	for i, s := range shoppers {
 		told[i] = len(s.told)
@@ -147,6 +164,11 @@ func crashRound(t *testing.T, seed uint64) {
 		t.Fatal(err)
 	}
 	n = open(t, disk)
+	for i, sequence := range shown {
+		if is := must(t, n, engine.Command{Op: engine.OpGetItem, SKU: fmt.Sprint("S", i)}).Item.Sequence; is < sequence {
+			t.Errorf("a reader was shown S%d at sequence %d, after the crash it is at %d", i, sequence, is)
+		}
+	}
 	for i, s := range shoppers {
 		s.retry(t, n, told[i])
 	}
