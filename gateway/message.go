@@ -35,11 +35,14 @@ type (
 		SKU     Text    `json:"sku" required:"true" maxlen:"128" doc:"The item."`
 		IfMatch Integer `json:"if_match" min:"0" doc:"The sequence that the item must be at, where there is no header for it."`
 	}
+	skuAddress struct {
+		SKU Text `json:"sku" required:"true" maxlen:"128" doc:"The item."`
+	}
 	stepAddress struct {
 		ID Text `json:"id" required:"true" doc:"The reservation."`
 	}
 	historyAddress struct {
-		SKU Text `json:"sku" required:"true" maxlen:"128" doc:"The item."`
+		skuAddress
 		pageAddress
 	}
 	pageAddress struct {
@@ -54,14 +57,18 @@ func (a *itemAddress) fill(m *Message, miss *missing) {
 	miss.unless(a.SKU.Set, "sku")
 }
 
+func (a *skuAddress) fill(m *Message, miss *missing) {
+	m.SKU = a.SKU
+	miss.unless(a.SKU.Set, "sku")
+}
+
 func (a *stepAddress) fill(m *Message, miss *missing) {
 	m.ID = a.ID
 	miss.unless(a.ID.Set, "id")
 }
 
 func (a *historyAddress) fill(m *Message, miss *missing) {
-	m.SKU = a.SKU
-	miss.unless(a.SKU.Set, "sku")
+	a.skuAddress.fill(m, miss)
 	a.pageAddress.fill(m, miss)
 }
 
@@ -90,7 +97,7 @@ type envelope[A, B any] struct {
 
 // define gives an operation of the engine its decoders.
 func define[B, A any, PB body[B], PA address[A]](o Operation) *Operation {
-	o.Request = reflect.TypeFor[B]()
+	o.Request, o.Message = reflect.TypeFor[B](), reflect.TypeFor[envelope[A, B]]()
 	o.body = func(raw []byte, c *engine.Command) *Problem {
 		var b B
 		if p := decode(raw, &b); p != nil {
@@ -114,6 +121,9 @@ func define[B, A any, PB body[B], PA address[A]](o Operation) *Operation {
 
 // read gives an operation without a body of fields its decoder.
 func read[A any, PA address[A]](o Operation) *Operation {
+	if o.Message = o.Request; o.Message == nil {
+		o.Message = reflect.TypeFor[A]()
+	}
 	o.body = func(raw []byte, _ *engine.Command) *Problem { return decode(raw, new(struct{})) }
 	o.message = func(raw []byte, m *Message) *Problem {
 		var a A

@@ -20,6 +20,8 @@ type Operation struct {
 	Summary      string
 	// Request and Answer are the types of the bodies; Request is nil where there is none.
 	Request, Answer reflect.Type
+	// Message is the type of a payload that says everything.
+	Message reflect.Type
 	// Created says that a success may be 201.
 	Created bool
 	// Codes are the refusals that only some operations know, for the documents.
@@ -36,7 +38,7 @@ var (
 		Summary: "Create an item, or replace its settings", Answer: reflect.TypeFor[ItemSettings](), Created: true,
 		Codes: []engine.Code{engine.VersionConflict},
 	})
-	GetItem = read[itemAddress](Operation{
+	GetItem = read[skuAddress](Operation{
 		Name: "get_item", Op: engine.OpGetItem, Method: http.MethodGet, Path: "/v1/items/{sku}",
 		Summary: "Read an item: its levels, their totals and its settings", Answer: reflect.TypeFor[Item](),
 		Codes: []engine.Code{engine.ItemNotFound},

@@ -38,7 +38,7 @@ type AdjustRequest struct {
 	Location   Text    `json:"location" required:"true" maxlen:"128" doc:"Where."`
 	Delta      Integer `json:"delta" required:"true" doc:"Units to add, or to take when negative; not zero."`
 	State      Text    `json:"state" enum:"settable" doc:"What it acts on, on_hand by default."`
-	ChangeFrom Integer `json:"change_from_quantity" min:"0" doc:"What the state must be before, else CHANGE_FROM_QUANTITY_STALE. Null or left out: whatever it is."`
+	ChangeFrom Integer `json:"change_from_quantity" min:"0" nullable:"true" doc:"What the state must be before, else CHANGE_FROM_QUANTITY_STALE. Null or left out: whatever it is."`
 	Carried
 }
 
@@ -47,7 +47,7 @@ type SetRequest struct {
 	Location   Text    `json:"location" required:"true" maxlen:"128" doc:"Where."`
 	Quantity   Integer `json:"quantity" required:"true" min:"0" doc:"Units that there shall be."`
 	State      Text    `json:"state" enum:"settable" doc:"What it acts on, on_hand by default."`
-	ChangeFrom Integer `json:"change_from_quantity" min:"0" doc:"What the state must be before, else CHANGE_FROM_QUANTITY_STALE. Null or left out: whatever it is."`
+	ChangeFrom Integer `json:"change_from_quantity" min:"0" nullable:"true" doc:"What the state must be before, else CHANGE_FROM_QUANTITY_STALE. Null or left out: whatever it is."`
 	Carried
 }
 

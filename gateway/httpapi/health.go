@@ -8,9 +8,9 @@ import (
 	"github.com/skua-stock/skua/gateway"
 )
 
-// livez says that the process answers at all.
+// livez says that the process answers at all, and which version it is.
 func (s *Server) livez(c echo.Context) error {
-	return c.JSONBlob(http.StatusOK, []byte(`{"status":"live"}`))
+	return c.JSON(http.StatusOK, map[string]string{"status": "live", "version": s.cfg.Version})
 }
 
 // readyz says whether changes are taken.

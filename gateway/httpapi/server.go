@@ -28,7 +28,7 @@ type Config struct {
 	Ready func() error
 	// Logger gets what goes wrong; nil means the default one.
 	Logger *slog.Logger
-	// Version is that of the OpenAPI document.
+	// Version is that of the program, for /livez.
 	Version string
 	// AnswerWait bounds the wait for an answer; zero means gateway.AnswerWait.
 	AnswerWait time.Duration

@@ -1,0 +1,16 @@
+package natsapi
+
+// The limits of the NATS door. Those that both doors share are in package gateway.
+const (
+	// inFlightMax bounds the requests that were taken and not answered. More are OVERLOADED.
+	inFlightMax = 16_384
+	// slowMax bounds the batches and lists under way, which have a goroutine each. More are
+	// OVERLOADED.
+	slowMax = 64
+	// pendingMessagesMax and pendingBytesMax bound what waits for one endpoint. The client
+	// library drops what is beyond them, so they are far above what a handler leaves.
+	pendingMessagesMax = 65_536
+	pendingBytesMax    = 64 << 20
+	// bufferKeptMax bounds the buffer that a responder keeps for its next answer, in bytes.
+	bufferKeptMax = 64 << 10
+)
