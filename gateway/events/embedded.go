@@ -15,14 +15,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// EmbeddedConfig configures an embedded NATS server with JetStream.
-type EmbeddedConfig struct {
-	// Listen is the address that clients connect to, as 127.0.0.1:4222; port 0 takes a free one.
+// ServerConfig configures an embedded NATS server with JetStream.
+type ServerConfig struct {
+	// Addr is the address that clients connect to, as 127.0.0.1:4222; port 0 takes a free one.
 	// Required, with a host: without one the server would listen everywhere.
-	Listen string
-	// StoreDir is where JetStream keeps its streams. Required. The server takes no lock on it;
+	Addr string
+	// Dir is where JetStream keeps its streams. Required. The server takes no lock on it;
 	// whoever owns the data directory does.
-	StoreDir string
+	Dir string
 	// Name is the name of the server; skua by default.
 	Name string
 	// User and Password are what clients have to give. Without them anybody is let in, which is
@@ -38,10 +38,11 @@ type EmbeddedConfig struct {
 	MemoryMax, StoreMax int64
 }
 
-// Embedded is an embedded NATS server.
-type Embedded struct {
-	server   *server.Server
-	password string
+// Server is an embedded NATS server.
+type Server struct {
+	server       *server.Server
+	password     string
+	syncInterval time.Duration
 }
 
 // The users of the embedded server: the process itself, and, where no credentials are asked for,
@@ -51,27 +52,27 @@ const (
 	anybody = "anybody"
 )
 
-// StartEmbedded starts an embedded NATS server and waits until it is ready.
-func StartEmbedded(c EmbeddedConfig) (*Embedded, error) {
-	e := &Embedded{password: rand.Text()}
-	o, err := e.options(&c)
+// Embedded starts an embedded NATS server and waits until it is ready.
+func Embedded(c ServerConfig) (*Server, error) {
+	s := &Server{password: rand.Text()}
+	o, err := s.options(&c)
 	if err != nil {
 		return nil, fmt.Errorf("configure the embedded NATS server: %w", err)
 	}
-	if e.server, err = server.NewServer(o); err != nil {
+	if s.server, err = server.NewServer(o); err != nil {
 		return nil, fmt.Errorf("make the embedded NATS server: %w", err)
 	}
 	log := &serverLog{logger: c.Logger}
-	e.server.SetLoggerV2(log, c.Logger.Enabled(context.Background(), slog.LevelDebug), false, false)
-	e.server.Start()
-	if !e.server.ReadyForConnections(EmbeddedStartWait) || !e.server.JetStreamEnabled() {
-		e.Shutdown()
-		return nil, fmt.Errorf("start the embedded NATS server on %s: %w", c.Listen, log.failure())
+	s.server.SetLoggerV2(log, c.Logger.Enabled(context.Background(), slog.LevelDebug), false, false)
+	s.server.Start()
+	if !s.server.ReadyForConnections(EmbeddedStartWait) || !s.server.JetStreamEnabled() {
+		s.Shutdown()
+		return nil, fmt.Errorf("start the embedded NATS server on %s: %w", c.Addr, log.failure())
 	}
-	return e, nil
+	return s, nil
 }
 
-func (e *Embedded) options(c *EmbeddedConfig) (*server.Options, error) {
+func (s *Server) options(c *ServerConfig) (*server.Options, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -87,10 +88,10 @@ func (e *Embedded) options(c *EmbeddedConfig) (*server.Options, error) {
 	if c.StoreMax == 0 {
 		c.StoreMax = EmbeddedStoreMax
 	}
-	if c.StoreDir == "" {
-		return nil, errors.New("StoreDir is required")
+	if c.Dir == "" {
+		return nil, errors.New("Dir is required")
 	}
-	host, portText, err := net.SplitHostPort(c.Listen)
+	host, portText, err := net.SplitHostPort(c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("read the address to listen on: %w", err)
 	}
@@ -100,17 +101,18 @@ func (e *Embedded) options(c *EmbeddedConfig) (*server.Options, error) {
 	}
 	o := &server.Options{
 		ServerName: c.Name, Host: host, Port: int(port), NoSigs: true,
-		JetStream: true, StoreDir: filepath.Clean(c.StoreDir), SyncInterval: c.SyncInterval,
+		JetStream: true, StoreDir: filepath.Clean(c.Dir), SyncInterval: c.SyncInterval,
 		JetStreamMaxMemory: c.MemoryMax, JetStreamMaxStore: c.StoreMax, MaxPayload: EmbeddedPayloadMax,
 	}
 	if port == 0 {
 		o.Port = server.RANDOM_PORT
 	}
-	return o, e.authorize(o, c)
+	s.syncInterval = c.SyncInterval
+	return o, s.authorize(o, c)
 }
 
 // authorize lets clients in and keeps them from publishing what only the outbox may.
-func (e *Embedded) authorize(o *server.Options, c *EmbeddedConfig) error {
+func (s *Server) authorize(o *server.Options, c *ServerConfig) error {
 	if (c.User == "") != (c.Password == "") {
 		return errors.New("User and Password go together")
 	}
@@ -120,12 +122,12 @@ func (e *Embedded) authorize(o *server.Options, c *EmbeddedConfig) error {
 	client := &server.User{Username: c.User, Password: c.Password, Permissions: clientPermissions()}
 	if c.User == "" {
 		if ip := net.ParseIP(o.Host); o.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return fmt.Errorf("%s is not loopback: User and Password are required", c.Listen)
+			return fmt.Errorf("%s is not loopback: User and Password are required", c.Addr)
 		}
-		client.Username, client.Password = anybody, e.password
+		client.Username, client.Password = anybody, s.password
 		o.NoAuthUser = anybody
 	}
-	o.Users = []*server.User{{Username: ownUser, Password: e.password}, client}
+	o.Users = []*server.User{{Username: ownUser, Password: s.password}, client}
 	return nil
 }
 
@@ -141,17 +143,20 @@ func clientPermissions() *server.Permissions {
 	return &server.Permissions{Publish: &server.SubjectPermission{Deny: deny}}
 }
 
-// URL is where clients connect.
-func (e *Embedded) URL() string { return e.server.ClientURL() }
+// ClientURL is where clients connect.
+func (s *Server) ClientURL() string { return s.server.ClientURL() }
 
 // Connect opens a connection within the process, as the process's own user.
-func (e *Embedded) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	own := []nats.Option{nats.InProcessServer(e.server), nats.UserInfo(ownUser, e.password)}
+func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	own := []nats.Option{nats.InProcessServer(s.server), nats.UserInfo(ownUser, s.password)}
 	return nats.Connect("", append(own, opts...)...)
 }
 
+// SyncInterval is how long what the server acknowledged may be unsynced, for Config.SyncInterval.
+func (s *Server) SyncInterval() time.Duration { return s.syncInterval }
+
 // Shutdown stops the server, with everything synced, and waits until it is down.
-func (e *Embedded) Shutdown() {
-	e.server.Shutdown()
-	e.server.WaitForShutdown()
+func (s *Server) Shutdown() {
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
 }

@@ -23,7 +23,7 @@ func (l *serverLog) Debugf(format string, v ...any)  { l.log(slog.LevelDebug, fo
 func (l *serverLog) Tracef(format string, v ...any)  { l.log(slog.LevelDebug, format, v) }
 func (l *serverLog) Errorf(format string, v ...any)  { l.keep(l.log(slog.LevelError, format, v)) }
 
-// Fatalf does not end the process: the server is only a part of it. StartEmbedded returns the error.
+// Fatalf does not end the process: the server is only a part of it. Embedded returns the error.
 func (l *serverLog) Fatalf(format string, v ...any) { l.keep(l.log(slog.LevelError, format, v)) }
 
 func (l *serverLog) log(level slog.Level, format string, v []any) string {

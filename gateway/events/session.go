@@ -48,7 +48,8 @@ func (o *Outbox) connect(ctx context.Context) (*session, error) {
 	s.alerts = newChain(false, func(*flight) { o.metrics.alerts.Inc() })
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	nc, err := o.c.Connect(
-		nats.Name("skua outbox "+o.c.Node), nats.NoReconnect(), nats.Timeout(ConnectWait),
+		nats.Name("skua outbox "+o.c.Node), nats.NoReconnect(), nats.RetryOnFailedConnect(false),
+		nats.Timeout(ConnectWait),
 		nats.FlusherTimeout(AckWait), nats.PingInterval(AckWait), nats.MaxPingsOutstanding(2),
 		nats.ClosedHandler(func(nc *nats.Conn) {
 			s.fail(fmt.Errorf("connection is lost: %w", errors.Join(nats.ErrConnectionClosed, nc.LastError())))
