@@ -13,13 +13,13 @@ import (
 // and op, idempotency_key, sku or id, and if_match beside them.
 type BatchRequest struct {
 	ErrorPolicy Text             `json:"error_policy" enum:"error_policies" doc:"ignore_failed by default: each operation stands alone. reject_everything: one atomic turn, of at most 1000 lines."`
-	Operations  []jsontext.Value `json:"operations" required:"true" minitems:"1" maxitems:"10000" doc:"Done in order, as far as they touch the same item."`
+	Operations  []jsontext.Value `json:"operations" items:"operation" required:"true" minitems:"1" maxitems:"10000" doc:"Done in order, as far as they touch the same item."`
 }
 
 // BatchAnswer has a result for each operation, in order: the answer or the problem of the
 // operation, with its status beside.
 type BatchAnswer struct {
-	Results []jsontext.Value `json:"results"`
+	Results []jsontext.Value `json:"results" items:"result"`
 }
 
 // ErrorPolicies are what a batch can do about a refused operation. An operation is always all or

@@ -36,7 +36,7 @@ var (
 	PutItem = define[PutItemRequest, itemAddress](Operation{
 		Name: "put_item", Op: engine.OpPutItem, Method: http.MethodPut, Path: "/v1/items/{sku}",
 		Summary: "Create an item, or replace its settings", Answer: reflect.TypeFor[ItemSettings](), Created: true,
-		Codes: []engine.Code{engine.VersionConflict},
+		Codes: []engine.Code{engine.VersionConflict, engine.InvalidQuantityTooLow, engine.InvalidQuantityTooHigh},
 	})
 	GetItem = read[skuAddress](Operation{
 		Name: "get_item", Op: engine.OpGetItem, Method: http.MethodGet, Path: "/v1/items/{sku}",
@@ -88,26 +88,26 @@ var (
 	Confirm = define[StepRequest, stepAddress](Operation{
 		Name: "confirm", Op: engine.OpConfirm, Method: http.MethodPost, Path: "/v1/reservations/{id}/confirm",
 		Summary: "Turn a hold into an order; what the lines leave out is released", Answer: reflect.TypeFor[Reservation](),
-		Codes: with(stepCodes, engine.TooManyLines, engine.ReservationExpired, engine.ExceedsReservedQuantity),
+		Codes: lineStepCodes,
 	})
 	Release = define[ReleaseRequest, stepAddress](Operation{
 		Name: "release", Op: engine.OpRelease, Method: http.MethodPost, Path: "/v1/reservations/{id}/release",
-		Summary: "Give a hold back", Answer: reflect.TypeFor[Reservation](), Codes: with(stepCodes, engine.ReservationExpired),
+		Summary: "Give a hold back", Answer: reflect.TypeFor[Reservation](), Codes: stepCodes,
 	})
 	Extend = define[ExtendRequest, stepAddress](Operation{
 		Name: "extend", Op: engine.OpExtend, Method: http.MethodPost, Path: "/v1/reservations/{id}/extend",
 		Summary: "Give a hold a new life from now on", Answer: reflect.TypeFor[Reservation](),
-		Codes: with(stepCodes, engine.TTLTooLong, engine.ReservationExpired),
+		Codes: with(stepCodes, engine.TTLTooLong),
 	})
 	Fulfill = define[StepRequest, stepAddress](Operation{
 		Name: "fulfill", Op: engine.OpFulfill, Method: http.MethodPost, Path: "/v1/reservations/{id}/fulfill",
 		Summary: "Committed units leave", Answer: reflect.TypeFor[Reservation](),
-		Codes: with(stepCodes, engine.TooManyLines, engine.ReservationExpired, engine.ExceedsReservedQuantity, engine.InsufficientStock),
+		Codes: with(lineStepCodes, engine.InsufficientStock),
 	})
 	Cancel = define[StepRequest, stepAddress](Operation{
 		Name: "cancel", Op: engine.OpCancel, Method: http.MethodPost, Path: "/v1/reservations/{id}/cancel",
 		Summary: "Give committed units back", Answer: reflect.TypeFor[Reservation](),
-		Codes: with(stepCodes, engine.TooManyLines, engine.ReservationExpired, engine.ExceedsReservedQuantity),
+		Codes: lineStepCodes,
 	})
 	Commit = define[CommitRequest, noAddress](Operation{
 		Name: "commit", Op: engine.OpCommit, Method: http.MethodPost, Path: "/v1/commitments",
@@ -128,9 +128,11 @@ var (
 	}
 	levelCodes = with(changeCodes, engine.ItemNotStockedAtLocation)
 	stepCodes  = []engine.Code{
-		engine.ReservationNotFound, engine.ReservationAlreadyReleased, engine.ReservationAlreadyCancelled,
+		engine.ReservationNotFound, engine.ReservationExpired, engine.ReservationAlreadyReleased, engine.ReservationAlreadyCancelled,
 		engine.ReservationAlreadyFulfilled, engine.ReservationAlreadyConfirmed, engine.ReservationNotConfirmed,
 	}
+	lineStepCodes = with(stepCodes, engine.TooManyLines, engine.InvalidQuantityTooLow,
+		engine.InvalidQuantityTooHigh, engine.ExceedsReservedQuantity)
 	reserveCodes = []engine.Code{
 		engine.TooManyLines, engine.InvalidQuantityTooLow, engine.InvalidQuantityTooHigh, engine.ItemNotFound,
 		engine.ItemNotStockedAtLocation, engine.InsufficientStock,

@@ -24,10 +24,8 @@ type Shop struct {
 	changed chan struct{}
 	now     engine.Time
 	nonce   uint64
-	// Fail, when set, is asked before each command; what it returns is the answer's error.
-	Fail func(*engine.Command) error
-	// Answer, when set, calls the answer in its own way, or never.
-	Answer func(give func())
+	fail    func(*engine.Command) error
+	answer  func(give func())
 }
 
 type known struct {
@@ -66,9 +64,26 @@ func (s *Shop) Forget(through int) {
 	s.oldest = through
 }
 
+// Fail has f asked before each command; what it returns is the answer's error. Nil ends that.
+func (s *Shop) Fail(f func(*engine.Command) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = f
+}
+
+// Answer has f give each answer in its own way and time, or never. Nil ends that.
+func (s *Shop) Answer(f func(give func())) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = f
+}
+
 func (s *Shop) give(f func()) {
-	if s.Answer != nil {
-		s.Answer(f)
+	s.mu.Lock()
+	answer := s.answer
+	s.mu.Unlock()
+	if answer != nil {
+		answer(f)
 		return
 	}
 	go f()
@@ -90,9 +105,9 @@ func (s *Shop) all(cs []*engine.Command) []engine.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	answers := make([]engine.Answer, len(cs))
-	if s.Fail != nil {
+	if s.fail != nil {
 		for i, c := range cs {
-			if err := s.Fail(c); err != nil {
+			if err := s.fail(c); err != nil {
 				answers[i] = engine.Answer{Op: c.Op, Err: err}
 				return answers
 			}

@@ -144,7 +144,7 @@ func TestBatchKeepsOrder(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	for range 20 {
 		shop := gatewaytest.New()
-		shop.Answer = func(give func()) { give() }
+		shop.Answer(func(give func()) { give() })
 		port := &jumbled{Shop: shop, queues: make(map[string]chan func()), random: random}
 		d := open(t, func(c *Config) { c.Port, c.Books, c.Feed = port, shop, shop })
 		available := map[string]int{"A": 100, "B": 100, "C": 100}
@@ -201,7 +201,7 @@ func TestSlowAnswers(t *testing.T) {
 	var mu sync.Mutex
 	var held []func()
 	d := stocked(t, func(c *Config) { c.AnswerWait = 20 * time.Millisecond })
-	d.shop.Answer = func(give func()) { mu.Lock(); held = append(held, give); mu.Unlock() }
+	d.shop.Answer(func(give func()) { mu.Lock(); held = append(held, give); mu.Unlock() })
 	const receive = `{"location":"main","quantity":1}`
 	r := d.do("POST", "/v1/items/A/receive", receive, "Idempotency-Key: slow")
 	if r.Code != 504 || r.body["code"] != "ANSWER_TIMEOUT" || r.Header().Get("Retry-After") == "" {
@@ -216,7 +216,7 @@ func TestSlowAnswers(t *testing.T) {
 		give() // Late answers find slots that nobody looks at.
 	}
 	mu.Unlock()
-	d.shop.Answer = nil
+	d.shop.Answer(nil)
 	if r := d.must(200, "POST", "/v1/items/A/receive", receive, "Idempotency-Key: slow"); r.Header().Get("Idempotent-Replayed") != "true" {
 		t.Errorf("the retry: %v %s", r.Header(), r.Body)
 	}
@@ -235,7 +235,7 @@ func TestFailures(t *testing.T) {
 		{fmt.Errorf("secret: %w", engine.ErrInternal), 500, "INTERNAL", ""},
 		{fmt.Errorf("secret"), 500, "INTERNAL", ""},
 	} {
-		d.shop.Fail = func(*engine.Command) error { return c.err }
+		d.shop.Fail(func(*engine.Command) error { return c.err })
 		r := d.refused(c.status, c.code, "", "POST", "/v1/items/A/receive", `{"location":"main","quantity":1}`)
 		if got := r.Header().Get("Retry-After"); got != c.retryAfter {
 			t.Errorf("%s: Retry-After %q", c.code, got)
@@ -245,7 +245,7 @@ func TestFailures(t *testing.T) {
 		}
 		d.refused(c.status, c.code, "", "GET", "/v1/items", "")
 	}
-	d.shop.Fail = func(*engine.Command) error { panic("a bug at the door") }
+	d.shop.Fail(func(*engine.Command) error { panic("a bug at the door") })
 	d.refused(500, "INTERNAL", "", "GET", "/v1/items/A", "")
 }
 

@@ -33,7 +33,7 @@ func Document() ([]byte, error) {
 }
 
 func document() object {
-	s := &schemas{named: make(map[string]object), inBatch: true}
+	s := &schemas{named: make(map[string]object)}
 	paths := paths(s)
 	s.structure(reflect.TypeFor[gateway.ProblemBody]())
 	s.structure(reflect.TypeFor[gateway.Movement]())
@@ -56,7 +56,7 @@ func document() object {
 			{{"name", "health"}, {"description", "For operators."}},
 		}},
 		{"paths", paths},
-		{"components", object{{"schemas", components}}},
+		{"components", object{{"parameters", sharedParameters}, {"headers", sharedHeaders}, {"schemas", components}}},
 	}
 }
 
@@ -129,67 +129,96 @@ func parameter(in, name, description string, required bool, schema object) objec
 
 func aString(more ...member) object { return append(object{{"type", "string"}}, more...) }
 
+// sharedParameters are written once and referred to by their names.
+var sharedParameters = object{
+	{"sku", parameter("path", "sku", "The item. A slash in it is written %2F.", true,
+		aString(member{"minLength", 1}, member{"maxLength", engine.NameBytesMax}))},
+	{"id", parameter("path", "id", "The reservation.", true, aString())},
+	{"limit", parameter("query", "limit", "How many at most.", false, object{
+		{"type", "integer"}, {"minimum", 1}, {"maximum", gateway.PageMax}, {"default", gateway.PageDefault},
+	})},
+	{"cursor", parameter("query", "cursor", "Where to go on: next_cursor of the page before.", false, aString())},
+	{gateway.KeyHeader, parameter("header", gateway.KeyHeader,
+		"Names the intended change; a retry has the same. Bare, or in quotes as a string of RFC 9651.", true,
+		aString(member{"minLength", 1}, member{"maxLength", engine.KeyBytesMax}))},
+	{gateway.MatchHeader, parameter("header", gateway.MatchHeader,
+		"The ETag that the item must have, or * for any that exists; else VERSION_CONFLICT.", false, aString())},
+	{"X-Request-Id", parameter("header", "X-Request-Id", "Names the request in logs and problems; made up when absent.", false,
+		aString(member{"maxLength", gateway.RequestIDBytesMax}))},
+}
+
+func shared(kind, name string) object { return object{{"$ref", "#/components/" + kind + "/" + name}} }
+
 func parameters(o *gateway.Operation) []object {
 	ps := []object{}
-	if strings.Contains(o.Path, "{sku}") {
-		ps = append(ps, parameter("path", "sku", "The item. A slash in it is written %2F.", true,
-			aString(member{"minLength", 1}, member{"maxLength", engine.NameBytesMax})))
+	add := func(when bool, names ...string) {
+		for _, name := range names {
+			if when {
+				ps = append(ps, shared("parameters", name))
+			}
+		}
 	}
-	if strings.Contains(o.Path, "{id}") {
-		ps = append(ps, parameter("path", "id", "The reservation.", true, aString()))
-	}
-	if o == gateway.ListItems || o == gateway.HistoryOf {
-		ps = append(ps,
-			parameter("query", "limit", "How many at most.", false, object{
-				{"type", "integer"}, {"minimum", 1}, {"maximum", gateway.PageMax}, {"default", gateway.PageDefault},
-			}),
-			parameter("query", "cursor", "Where to go on: next_cursor of the page before.", false, aString()))
-	}
-	if o.Mutates() {
-		ps = append(ps, parameter("header", gateway.KeyHeader,
-			"Names the intended change; a retry has the same. Bare, or in quotes as a string of RFC 9651.", true,
-			aString(member{"minLength", 1}, member{"maxLength", engine.KeyBytesMax})))
-	}
-	if o.Item() {
-		ps = append(ps, parameter("header", gateway.MatchHeader,
-			"The ETag that the item must have, or * for any that exists; else VERSION_CONFLICT.", false, aString()))
-	}
+	add(strings.Contains(o.Path, "{sku}"), "sku")
+	add(strings.Contains(o.Path, "{id}"), "id")
+	add(o == gateway.ListItems || o == gateway.HistoryOf, "limit", "cursor")
+	add(o.Mutates(), gateway.KeyHeader)
+	add(o.Item(), gateway.MatchHeader)
 	switch o {
 	case gateway.PutItem:
 		ps = append(ps, parameter("header", "If-None-Match", "Only *: create the item, never replace its settings.", false, aString(member{"const", "*"})))
 	case gateway.GetItem:
 		ps = append(ps, parameter("header", "If-None-Match", "ETags that the client has; 304 when the item has one of them.", false, aString()))
 	}
-	return append(ps, parameter("header", "X-Request-Id", "Names the request in logs and problems; made up when absent.", false,
-		aString(member{"maxLength", gateway.RequestIDBytesMax})))
+	add(true, "X-Request-Id")
+	return ps
 }
 
 func header(description string, schema object) object {
 	return object{{"description", description}, {"schema", schema}}
 }
 
+// sharedHeaders are written once and referred to by their names.
+var sharedHeaders = object{
+	{"X-Request-Id", header("Names the request.", aString())},
+	{"ETag", header("The sequence of the item, as a strong tag.", aString())},
+	{gateway.ReplayedHeader, header("true when the key was known and this is the answer of the first time.", aString())},
+	{"Location", header("Where to read it.", aString())},
+	{"Link", header(`The next page, with rel="next", when there is one.`, aString())},
+	{"Retry-After", header("Seconds to wait before a retry.", object{{"type", "integer"}})},
+}
+
+func headers(names ...string) (hs object) {
+	for _, name := range names {
+		hs = hs.with(name, shared("headers", name))
+	}
+	return hs
+}
+
 func responses(s *schemas, o *gateway.Operation) object {
-	headers := object{{"X-Request-Id", header("Names the request.", aString())}}
+	names := []string{"X-Request-Id"}
 	if o.Item() || o == gateway.GetItem {
-		headers = headers.with("ETag", header("The sequence of the item, as a strong tag.", aString()))
+		names = append(names, "ETag")
 	}
 	if o.Mutates() {
-		headers = headers.with(gateway.ReplayedHeader, header("true when the key was known and this is the answer of the first time.", aString()))
+		names = append(names, gateway.ReplayedHeader)
 	}
-	answer := func(description string, headers object) object {
+	if o == gateway.ListItems || o == gateway.HistoryOf {
+		names = append(names, "Link")
+	}
+	answer := func(description string, names ...string) object {
 		return object{
-			{"description", description}, {"headers", headers}, {"content", content("application/json", s.of(o.Answer, ""))},
+			{"description", description}, {"headers", headers(names...)}, {"content", content("application/json", s.of(o.Answer, ""))},
 		}
 	}
 	var rs object
 	if !o.Created || o == gateway.PutItem {
-		rs = rs.with("200", answer("Done.", headers))
+		rs = rs.with("200", answer("Done.", names...))
 	}
 	if o.Created {
-		rs = rs.with("201", answer("Created.", headers.with("Location", header("Where to read it.", aString()))))
+		rs = rs.with("201", answer("Created.", append(names, "Location")...))
 	}
 	if o == gateway.GetItem {
-		rs = rs.with("304", object{{"description", "The client has it already."}, {"headers", headers}})
+		rs = rs.with("304", object{{"description", "The client has it already."}, {"headers", headers(names...)}})
 	}
 	return append(rs, problems(kindsOf(o))...)
 }
@@ -224,15 +253,15 @@ func problems(kinds []*gateway.ProblemKind) (rs object) {
 	}
 	for _, status := range slices.Sorted(maps.Keys(byStatus)) {
 		var lines []string
-		headers := object{{"X-Request-Id", header("Names the request.", aString())}}
+		names := []string{"X-Request-Id"}
 		for _, k := range byStatus[status] {
 			lines = append(lines, "`"+k.Code+"`: "+k.Title+".")
-			if k.Retry && len(headers) == 1 {
-				headers = headers.with("Retry-After", header("Seconds to wait before a retry.", object{{"type", "integer"}}))
+			if k.Retry && len(names) == 1 {
+				names = append(names, "Retry-After")
 			}
 		}
 		rs = rs.with(strconv.Itoa(status), object{
-			{"description", strings.Join(lines, "\n\n")}, {"headers", headers},
+			{"description", strings.Join(lines, "\n\n")}, {"headers", headers(names...)},
 			{"content", content("application/problem+json", object{{"$ref", "#/components/schemas/Problem"}})},
 		})
 	}

@@ -65,8 +65,6 @@ var (
 type schemas struct {
 	named map[string]object
 	order []string
-	// inBatch keeps the member op, which a payload over NATS does not have.
-	inBatch bool
 }
 
 // of is the schema of a type, with the rules of the tags of the field that has it.
@@ -76,8 +74,6 @@ func (s *schemas) of(t reflect.Type, tag reflect.StructTag) object {
 		return integer(tag)
 	case t == textType || t.Kind() == reflect.String:
 		return text(tag)
-	case t == valueType:
-		return object{{"type", "object"}}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -85,12 +81,41 @@ func (s *schemas) of(t reflect.Type, tag reflect.StructTag) object {
 	case reflect.Map:
 		return object{{"type", "object"}, {"additionalProperties", s.of(t.Elem(), tag)}}
 	case reflect.Slice:
-		array := object{{"type", "array"}, {"items", s.of(t.Elem(), "")}}
+		array := object{{"type", "array"}, {"items", s.items(t.Elem(), tag)}}
 		return bounded(array, tag, "minitems", "minItems", "maxitems", "maxItems")
 	case reflect.Struct:
 		return s.structure(t)
 	}
 	panic("openapi: no schema for " + t.String())
+}
+
+// items is the schema of what an array has. What a batch has depends on the member op, and is said
+// in words.
+func (s *schemas) items(t reflect.Type, tag reflect.StructTag) object {
+	if t != valueType {
+		return s.of(t, "")
+	}
+	if tag.Get("items") == "result" {
+		return object{
+			{"type", "object"}, {"required", []string{"status"}},
+			{"description", "The answer or the Problem of the operation, with its status beside."},
+			{"properties", object{
+				{"status", object{{"type", "integer"}, {"description", "What the operation would have had as its HTTP status."}}},
+				{"replayed", object{{"type", "boolean"}, {"description", "true when the key was known and this is the answer of the first time."}}},
+			}},
+		}
+	}
+	return object{
+		{"type", "object"}, {"required", []string{"op", "idempotency_key"}},
+		{"description", "The members of the operation's body, with its address and its key beside."},
+		{"properties", object{
+			{"op", object{{"type", "string"}, {"enum", enums["operations"]}}},
+			{"idempotency_key", object{{"type", "string"}, {"minLength", 1}, {"maxLength", engine.KeyBytesMax}}},
+			{"sku", object{{"type", "string"}, {"description", "Of the operations on one item."}}},
+			{"if_match", object{{"type", "integer"}, {"description", "The sequence that the item must be at."}}},
+			{"id", object{{"type", "string"}, {"description", "Of the steps on a reservation."}}},
+		}},
+	}
 }
 
 // pointer: a pointer to text may be null; any other is a member that may be absent.
@@ -181,8 +206,8 @@ func (s *schemas) walk(t reflect.Type, request bool, properties *object, require
 			s.walk(f.Type, request, properties, required)
 			continue
 		}
-		if name == "op" && !s.inBatch {
-			continue
+		if name == "op" {
+			continue // That is for batches; over NATS the subject says it.
 		}
 		property := s.of(f.Type, f.Tag)
 		if doc := f.Tag.Get("doc"); doc != "" {
