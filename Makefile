@@ -1,0 +1,50 @@
+GO ?= go
+BIN := bin/skua
+LINT := bin/golangci-lint
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+
+help: ## Show what there is to make.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build the program into bin/.
+	$(GO) build -o $(BIN) ./cmd/skua
+
+run: build ## Serve with everything embedded: data in ./data, HTTP on 8080, NATS on 4222.
+	exec $(BIN) serve
+
+test: ## Run all tests.
+	$(GO) test ./...
+
+race: ## Run all tests under the race detector.
+	$(GO) test -race -short ./...
+
+lint: $(LINT) ## Check style, the dependency rule and formatting.
+	$(LINT) run ./...
+
+$(LINT): tools.mod tools.sum
+	$(GO) build -modfile=tools.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fuzz: ## Fuzz every decoder and door for FUZZTIME each.
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+crash: build ## Kill the process and the disk at random moments, many times.
+	$(GO) test ./cmd/skua -run 'Kill' -count 1 -v -kill.rounds 20
+	$(GO) test ./cmd/skua/node -run 'Crash' -count 1 -rounds 200
+
+mutants: ## Build with planted bugs and see that the tests find each.
+	./bench/mutants.sh
+
+bench: build ## Measure in-process, NATS and HTTP, and print a table.
+	$(BIN) bench
+
+check: lint test race ## What has to pass before a change lands.
+
+clean: ## Remove what was built. Data stays.
+	rm -rf bin
+
+.PHONY: help build run test race lint fuzz crash mutants bench check clean
