@@ -45,7 +45,13 @@ func (s *Server) handle(o *gateway.Operation, do func(x *exchange) *gateway.Prob
 		if p != nil {
 			s.writeProblem(x, p)
 		}
-		s.metrics.Answered(o, p, time.Since(started))
+		took := time.Since(started)
+		s.metrics.Answered(o, p, took)
+		if ctx := c.Request().Context(); p == nil && s.log.Enabled(ctx, slog.LevelDebug) {
+			s.log.LogAttrs(ctx, slog.LevelDebug, "request answered",
+				slog.String("request_id", x.requestID), slog.String("method", c.Request().Method),
+				slog.String("path", c.Request().URL.Path), slog.Int("status", c.Response().Status), slog.Duration("took", took))
+		}
 		return nil
 	}
 }

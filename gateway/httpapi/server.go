@@ -131,8 +131,8 @@ func (s *Server) routes() http.Handler {
 		}
 	}
 	e.GET("/v1/events", s.events)
-	e.GET("/livez", s.livez)
-	e.GET("/readyz", s.readyz)
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/livez", s.livez)
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/readyz", s.readyz)
 	e.GET("/openapi.json", s.openAPI)
 	e.GET(gateway.ProblemPath+":kind", s.problemPage)
 	if s.cfg.MetricsHandler != nil {
