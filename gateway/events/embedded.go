@@ -62,14 +62,26 @@ func Embedded(c ServerConfig) (*Server, error) {
 	if s.server, err = server.NewServer(o); err != nil {
 		return nil, fmt.Errorf("make the embedded NATS server: %w", err)
 	}
-	log := &serverLog{logger: c.Logger}
+	log := &serverLog{logger: c.Logger, fatal: make(chan struct{})}
 	s.server.SetLoggerV2(log, c.Logger.Enabled(context.Background(), slog.LevelDebug), false, false)
 	s.server.Start()
-	if !s.server.ReadyForConnections(EmbeddedStartWait) || !s.server.JetStreamEnabled() {
+	if !s.ready(log) || !s.server.JetStreamEnabled() {
 		s.Shutdown()
 		return nil, fmt.Errorf("start the embedded NATS server on %s: %w", c.Addr, log.failure())
 	}
 	return s, nil
+}
+
+// ready waits until the server takes connections; it reports false when it will not.
+func (s *Server) ready(log *serverLog) bool {
+	ready := make(chan bool, 1)
+	go func() { ready <- s.server.ReadyForConnections(EmbeddedStartWait) }()
+	select {
+	case ok := <-ready:
+		return ok
+	case <-log.fatal:
+		return false
+	}
 }
 
 func (s *Server) options(c *ServerConfig) (*server.Options, error) {

@@ -113,7 +113,7 @@ func (o *Outbox) doubtful(last, found uint64) error {
 	if o.doubt.last != last || o.doubt.found != found {
 		o.doubt = doubt{last, found, now}
 	}
-	if now.Sub(o.doubt.since) < DoubtWait {
+	if now.Sub(o.doubt.since) < o.doubtWait {
 		return fmt.Errorf("stream %s is at %d, but its last message is %d: its leader may be changing", Stream, last, found)
 	}
 	return nil

@@ -30,7 +30,9 @@ type Outbox struct {
 	suspects []flight
 	doubt    doubt
 	lastGap  string
-	episode  episode
+	// doubtWait is DoubtWait, but in tests.
+	doubtWait time.Duration
+	episode   episode
 }
 
 // feedError is a failure of the log, which no other session can help.
@@ -44,7 +46,7 @@ func New(c Config) (*Outbox, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure the outbox: %w", err)
 	}
-	o := &Outbox{c: c, encoder: newEncoder(c.Node, c.ReservationID)}
+	o := &Outbox{c: c, encoder: newEncoder(c.Node, c.ReservationID), doubtWait: DoubtWait}
 	o.settling = settling{wait: c.SyncInterval + SyncMargin, settled: c.Cursor}
 	o.published.Store(c.Cursor)
 	o.metrics = newMetrics(c.Registerer, o)

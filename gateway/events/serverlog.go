@@ -13,8 +13,11 @@ import (
 type serverLog struct {
 	logger *slog.Logger
 
+	fatal chan struct{} // closed when the server cannot go on
+
 	mu   sync.Mutex
 	last string // the last error
+	died sync.Once
 }
 
 func (l *serverLog) Noticef(format string, v ...any) { l.log(slog.LevelDebug, format, v) }
@@ -24,7 +27,10 @@ func (l *serverLog) Tracef(format string, v ...any)  { l.log(slog.LevelDebug, fo
 func (l *serverLog) Errorf(format string, v ...any)  { l.keep(l.log(slog.LevelError, format, v)) }
 
 // Fatalf does not end the process: the server is only a part of it. Embedded returns the error.
-func (l *serverLog) Fatalf(format string, v ...any) { l.keep(l.log(slog.LevelError, format, v)) }
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.keep(l.log(slog.LevelError, format, v))
+	l.died.Do(func() { close(l.fatal) })
+}
 
 func (l *serverLog) log(level slog.Level, format string, v []any) string {
 	text := fmt.Sprintf(format, v...)
