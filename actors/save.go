@@ -123,16 +123,6 @@ func (s *System) unsaved(k *capture) {
 	c.post(repair{})
 }
 
-// sweepSaved is for tests: it passivates everything that can be.
-func (s *System) sweepSaved() (forgotten int) {
-	for _, c := range s.cells(func(*cell) bool { return true }) {
-		if s.forget(c) {
-			forgotten++
-		}
-	}
-	return forgotten
-}
-
 // cells lists the cells that a condition holds for.
 func (s *System) cells(want func(*cell) bool) []*cell {
 	var all []*cell

@@ -303,3 +303,6 @@ func (s *System) Head(sku string, tell func(last uint64, err error)) {
 	k.head = tell
 	c.post(k)
 }
+
+// Resident is how many SKUs are in memory.
+func (s *System) Resident() int { return int(s.directory.size.Load()) }
