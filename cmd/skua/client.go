@@ -303,18 +303,18 @@ func (c *historyCmd) Run(o output) error {
 
 // watchCmd follows events until it is interrupted.
 type watchCmd struct {
-	Server string   `help:"URL of the HTTP door." default:"http://127.0.0.1:8080" placeholder:"URL"`
-	SKU    []string `arg:"" optional:"" help:"Only these items."`
-	From   string   `help:"Go on after this event, by its id, or from the oldest kept (oldest)." placeholder:"ID"`
-	JSON   bool     `name:"json" help:"Print each event as a line of JSON."`
+	Server string `help:"URL of the HTTP door." default:"http://127.0.0.1:8080" placeholder:"URL"`
+	SKU    string `arg:"" optional:"" help:"Only this item."`
+	From   string `help:"Go on after this event, by its id, or from the oldest kept (oldest)." placeholder:"ID"`
+	JSON   bool   `name:"json" help:"Print each event as a line of JSON."`
 }
 
 func (c *watchCmd) Run(o output) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	q := url.Values{}
-	for _, sku := range c.SKU {
-		q.Add("sku", sku)
+	if c.SKU != "" {
+		q.Set("sku", c.SKU)
 	}
 	if c.From == "oldest" {
 		q.Set("from", "oldest")

@@ -59,7 +59,6 @@ type replay struct {
 	mu   sync.Mutex // over what follows
 	book retail.Book
 	sum  tally
-	err  error
 }
 
 // Run replays, and compares every level of every item with a book that was kept apart.
