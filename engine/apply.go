@@ -69,9 +69,9 @@ func (s *Stock) applyCounts(e *Event) int {
 		s.misfit(e, "the level is %+v", *c)
 	}
 	if e.Before != e.After {
-		s.count(c, -1)
+		s.sums.count(c, -1)
 		*c = e.After
-		s.count(c, 1)
+		s.sums.count(c, 1)
 	}
 	return i
 }
@@ -95,13 +95,8 @@ func (s *Stock) open(r *Record, act *Act, e *Event, level int) {
 			h.extra().others = others
 		}
 	} else {
-		if h.due != nil {
-			s.unlink(h)
-		}
-		h.extra().lines = append(h.rest.lines, line)
-	}
-	if h.state == Active {
-		s.queue.link(h)
+		rest := h.extra()
+		rest.lines = append(rest.lines, line)
 	}
 	s.touch(h)
 }
@@ -136,24 +131,28 @@ func (s *Stock) step(act *Act, e *Event, level int) {
 	}
 	line.LineStatus = e.Line
 	h.state, h.deadline = act.State, act.ExpiresAt
-	if h.state == Active {
-		s.queue.link(h)
-	}
 	s.touch(h)
 }
 
-// settle does what an act does once to a stock, after all its events: forget a reservation that
-// is over, or set many due holds to drain. Doing it again changes nothing.
+// settle does what an act does once to a stock, after all its events: queue a hold for its
+// deadline, forget a reservation that is over, or set many due holds to drain. Doing it again
+// changes nothing.
 func (s *Stock) settle(act *Act) {
 	if act.Op == OpFree {
 		s.free(act.ExpiresAt)
 		return
 	}
-	if !act.State.Final() {
+	if act.State == StateNone {
 		return
 	}
 	h := s.holds[act.Reservation.Nonce]
 	if h == nil {
+		return
+	}
+	if !h.state.Final() {
+		if h.state == Active && h.due == nil {
+			s.queue.link(h)
+		}
 		return
 	}
 	delete(s.holds, h.nonce)

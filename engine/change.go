@@ -32,30 +32,15 @@ func (t *Turn) putItem(c *Command) Refusal {
 	act := t.begin(c)
 	sc.sequence++
 	act.Events = append(act.Events, Event{Type: typ, Stock: i, Sequence: sc.sequence, Settings: &settings})
-	sc.exists, sc.settings = true, &settings
-	for _, key := range t.levelKeys(i) {
-		before, _ := t.level(i, key)
+	sc.exists, sc.settings, sc.ordered = true, &settings, false
+	for _, key := range sc.levelKeys() {
+		before, _ := sc.level(key)
 		if after := before; after.Safety != settings.SafetyStock[key.Location] {
 			after.Safety = settings.SafetyStock[key.Location]
 			t.event(act, ItemUpdated, i, key, before, after)
 		}
 	}
 	return Refusal{}
-}
-
-// levelKeys lists the levels of a stock as the turn has made it, sorted.
-func (t *Turn) levelKeys(i int) []LevelKey {
-	var keys []LevelKey
-	for j := range t.stocks[i].levels {
-		keys = append(keys, t.stocks[i].levels[j].Key)
-	}
-	for j := range t.scratch[i].touched {
-		if key := t.scratch[i].touched[j].key; t.stocks[i].find(key) < 0 {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, compareKeys)
-	return keys
 }
 
 func (t *Turn) ifMatch(c *Command, i int) Refusal {
@@ -71,36 +56,15 @@ func (t *Turn) ifMatch(c *Command, i int) Refusal {
 // changeLevel decides the operations on one level: receive, restock, adjust, set and move.
 func (t *Turn) changeLevel(c *Command) Refusal {
 	i := t.stock(c.SKU)
-	if !t.scratch[i].exists {
+	sc := &t.scratch[i]
+	if !sc.exists {
 		return itemNotFound(c)
 	}
-	if r := t.ifMatch(c, i); r.Refused() {
-		return r
-	}
 	key := LevelKey{Location: c.Location}
-	before, stocked := t.level(i, key)
-	arrives := c.Op == OpReceive || c.Op == OpRestock || c.Op == OpSet && c.Quantity > 0 ||
-		c.Op == OpAdjust && c.Quantity > 0
-	if !stocked && !arrives {
-		return notStocked(c.SKU, c.Location)
-	}
-	if c.HasChangeFrom {
-		if is := before.Of(settledState(c.State)); is != c.ChangeFrom {
-			r := refuse(ChangeFromQuantityStale, "change_from_quantity",
-				fmt.Sprintf("%s is %d, not %d", settledState(c.State), is, c.ChangeFrom))
-			r.Current = is
-			return r
-		}
-	}
-	if !stocked && t.locations(i) >= LocationsMax {
-		return refuse(InvalidRequest, "location", fmt.Sprintf("an item has at most %d locations", LocationsMax))
-	}
+	before, stocked := sc.level(key)
 	after, r := changed(c, before)
-	if r.Refused() {
+	if r := t.refusedChange(c, i, before, after, stocked, r); r.Refused() {
 		return r
-	}
-	if over(t.scratch[i].onHand-before.OnHand, after.OnHand) {
-		return tooHigh(c)
 	}
 	act := t.begin(c)
 	e := t.event(act, changeTypes[c.Op], i, key, before, after)
@@ -112,19 +76,40 @@ func (t *Turn) changeLevel(c *Command) Refusal {
 	return Refusal{}
 }
 
+// refusedChange finds the first code, in order of precedence, that speaks against a change of a
+// level; wrong is what the computation of the change itself met.
+func (t *Turn) refusedChange(c *Command, i int, before, after Counts, stocked bool, wrong Refusal) Refusal {
+	sc := &t.scratch[i]
+	arrives := c.Op == OpReceive || c.Op == OpRestock || (c.Op == OpSet || c.Op == OpAdjust) && c.Quantity > 0
+	if !stocked && arrives && sc.locations() >= LocationsMax {
+		return refuse(InvalidRequest, "location", fmt.Sprintf("an item has at most %d locations", LocationsMax))
+	}
+	if wrong.Code == InvalidQuantityTooLow || wrong.Code == InvalidQuantityTooHigh {
+		return wrong
+	}
+	if over(sc.sums.onHand-before.OnHand, after.OnHand) {
+		return tooHigh(c)
+	}
+	if r := t.ifMatch(c, i); r.Refused() {
+		return r
+	}
+	if !stocked && !arrives {
+		return notStocked(c.SKU, c.Location)
+	}
+	if c.HasChangeFrom {
+		if is := before.Of(settledState(c.State)); is != c.ChangeFrom {
+			r := refuse(ChangeFromQuantityStale, "change_from_quantity",
+				fmt.Sprintf("%s is %d, not %d", settledState(c.State), is, c.ChangeFrom))
+			r.Current = is
+			return r
+		}
+	}
+	return wrong
+}
+
 var changeTypes = [...]EventType{
 	OpReceive: StockReceived, OpRestock: StockRestocked, OpAdjust: StockAdjusted,
 	OpSet: StockSet, OpMove: StockMoved,
-}
-
-func (t *Turn) locations(i int) int {
-	n := len(t.stocks[i].levels)
-	for j := range t.scratch[i].touched {
-		if t.stocks[i].find(t.scratch[i].touched[j].key) < 0 {
-			n++
-		}
-	}
-	return n
 }
 
 func settledState(s State) State {

@@ -134,14 +134,17 @@ func (c *Command) Fingerprint() uint64 {
 	f.number(uint64(c.Quantity))
 	f.number(uint64(c.State)<<16 | uint64(c.From)<<8 | uint64(c.To))
 	if c.HasChangeFrom {
-		f.number(1 + uint64(c.ChangeFrom))
+		f.text("change_from")
+		f.number(uint64(c.ChangeFrom))
 	}
 	if c.HasIfMatch {
-		f.number(1 + c.IfMatch)
+		f.text("if_match")
+		f.number(c.IfMatch)
 	}
 	if c.Op == OpPutItem {
 		f.settings(&c.Settings)
 	}
+	f.number(uint64(len(c.Lines)))
 	for i := range c.Lines {
 		f.text(c.Lines[i].SKU)
 		f.text(c.Lines[i].Location)
@@ -181,6 +184,7 @@ func (f *fnv) number(n uint64) {
 func (f *fnv) settings(s *Settings) {
 	f.number(uint64(s.BackorderLimit))
 	f.number(uint64(s.ReorderPoint))
+	f.number(uint64(len(s.SafetyStock)))
 	for _, loc := range slices.Sorted(maps.Keys(s.SafetyStock)) {
 		f.text(loc)
 		f.number(uint64(s.SafetyStock[loc]))

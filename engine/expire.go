@@ -1,22 +1,21 @@
 package engine
 
 // Expire writes into r what falls due in s by now, and reports whether anything did. It reads s
-// and never changes it. When more than ExpiryPieceMax holds are due, the record frees the units of
-// all of them by sums, which costs the same for a million; calling it again after Apply writes
-// them out, ExpiryPieceMax at a time. So a turn that expires first and decides then sees every
-// due unit free, and never waits for the writing out.
+// and never changes it. When more is due than a record should hold (ExpiryPieceMax), the record
+// frees the units of all of it by sums, which costs the same for a million; calling it again after
+// Apply writes the holds out, a piece at a time. So a turn that expires until HasDue says no, and
+// decides then, sees every due unit free and never waits for the writing out.
 func (s *Stock) Expire(now Time, r *Record) bool {
-	first := s.queue.first()
-	if first != nil && first.at <= now {
-		var n int64
-		s.queue.upTo(now, func(d *due) { n += d.n })
+	if s.HasDue(now) {
+		var n, weight int64
+		s.queue.upTo(now, func(d *due) { n, weight = n+d.n, weight+d.weight })
 		r.Reset(now)
 		r.SKUs = append(r.SKUs, s.sku)
-		if n > ExpiryPieceMax {
+		if n > 1 && weight > ExpiryPieceMax {
 			s.freeAll(now, n, r)
 			return true
 		}
-		x := expiry{stock: s, record: r, sequence: s.sequence, available: s.available}
+		x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
 		s.queue.upTo(now, func(d *due) {
 			for h := d.head; h != nil; h = h.next {
 				x.hold(h, false)
@@ -38,7 +37,7 @@ func (s *Stock) freeAll(now Time, n int64, r *Record) {
 	})
 	act := r.Add()
 	act.Op, act.Reason, act.State, act.ExpiresAt, act.Holds = OpFree, "expiry", Expired, now, n
-	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.available}
+	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
 	for level, units := range sums {
 		if units == 0 {
 			continue
@@ -57,15 +56,14 @@ func (s *Stock) drain(now Time, r *Record) bool {
 	}
 	r.Reset(now)
 	r.SKUs = append(r.SKUs, s.sku)
-	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.available}
-	n := 0
+	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
+	weight := int64(0)
 	for _, d := range s.draining {
 		for h := d.head; h != nil; h = h.next {
-			if n == ExpiryPieceMax {
+			if weight += h.weight(); weight > ExpiryPieceMax && h != s.draining[0].head {
 				return true
 			}
 			x.hold(h, true)
-			n++
 		}
 	}
 	return true

@@ -46,6 +46,9 @@ func (h *hold) at(i int) *holdLine {
 	return &h.rest.lines[i-1]
 }
 
+// weight is how much of a record it takes to write out that the hold expired, in lines.
+func (h *hold) weight() int64 { return int64(h.lines() + len(h.others())) }
+
 func (h *hold) owner() string {
 	if h.rest == nil {
 		return ""
@@ -73,9 +76,11 @@ type due struct {
 	at   Time
 	head *hold
 	n    int64
-	pos  int // in the heap; -1 once it drains
-	sum  levelSum
-	sums []levelSum // the second and later levels
+	// weight is the sum of the weights of the holds.
+	weight int64
+	pos    int // in the heap; -1 once it drains
+	sum    levelSum
+	sums   []levelSum // the second and later levels
 }
 
 type levelSum struct {
@@ -146,6 +151,7 @@ func (q *deadlines) link(h *hold) {
 	}
 	d.head = h
 	d.n++
+	d.weight += h.weight()
 }
 
 // unlink takes a hold from its due, and the due from the heap when it was the last. It reports
@@ -167,6 +173,7 @@ func (q *deadlines) unlink(h *hold) (empty bool) {
 	}
 	h.due, h.prev, h.next = nil, nil, nil
 	d.n--
+	d.weight -= h.weight()
 	if d.n == 0 && d.pos >= 0 {
 		q.remove(d)
 	}

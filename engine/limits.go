@@ -18,15 +18,17 @@ const (
 	LinesMax = 1000
 	// LocationsMax bounds the locations of one item.
 	LocationsMax = 1000
-	// QuantityMax bounds one quantity and the sum of a state over an item, in units. It is
-	// 2^62-1, so that two sums can be added without overflow.
+	// QuantityMax bounds one quantity, and of an item what is on hand at all its locations and
+	// what is promised (reserved or committed) there, in units. It is 2^62-1, so that two sums
+	// can be added without overflow.
 	QuantityMax = 1<<62 - 1
 	// HoldTTLMin and HoldTTLMax bound the life of a hold; HoldTTLDefault is what it gets when
 	// the command does not say. The maximum is 31 days, as in commercetools.
 	HoldTTLMin     = time.Millisecond
 	HoldTTLDefault = 15 * time.Minute
 	HoldTTLMax     = 31 * 24 * time.Hour
-	// ExpiryPieceMax bounds how many holds one expiry record writes out one by one. More than
-	// that fall due together are freed first, by sums, and written out in pieces of this size.
+	// ExpiryPieceMax bounds the lines of holds that one expiry record writes out, unless a single
+	// hold has more. When more than that fall due together they are freed first, by sums, and
+	// written out in pieces of this size.
 	ExpiryPieceMax = 256
 )

@@ -1,16 +1,15 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // want is what a reservation wants of one level: its lines for it, summed.
 type want struct {
-	stock    int
-	key      LevelKey
-	quantity int64
+	stock, level int // The level is an index into scratch.touched.
+	quantity     int64
 	// before is the level before the first of them was taken.
 	before Counts
 	taken  bool
@@ -21,27 +20,20 @@ type want struct {
 // each at the first location of the item's order that can serve all of it. That algorithm defines
 // what is refused.
 func (t *Turn) reserve(c *Command) Refusal {
-	if r := t.knownItems(c); r.Refused() {
-		return r
-	}
 	home := len(t.stocks)
-	t.wants = t.wants[:0]
 	for i := range c.Lines {
-		l := &c.Lines[i]
-		s := t.stock(l.SKU)
+		s := t.stock(c.Lines[i].SKU)
+		t.scratch[s].asked = 0
 		home = min(home, s)
-		if l.Location != "" && !t.want(s, LevelKey{Location: l.Location}, l.Quantity) {
-			return tooManyUnits(l)
-		}
 	}
-	if r := t.stockedThere(); r.Refused() {
+	if r := t.asks(c); r.Refused() {
 		return r
 	}
-	failed, r := t.place(c)
-	if r.Refused() {
+	t.wants = t.wants[:0]
+	if r := t.wantFixed(c); r.Refused() {
 		return r
 	}
-	if failed != nil {
+	if failed := t.place(c); failed != nil {
 		r := refuse(InsufficientStock, "lines", "not enough stock for every line")
 		r.Lines = failed
 		return r
@@ -50,71 +42,74 @@ func (t *Turn) reserve(c *Command) Refusal {
 	return Refusal{}
 }
 
-func (t *Turn) knownItems(c *Command) Refusal {
-	var missing []RefusedLine
+// asks sums the units that are asked for by item, and finds items that are not there or would
+// have more promised than can be counted.
+func (t *Turn) asks(c *Command) (missing Refusal) {
 	for i := range c.Lines {
-		if !t.scratch[t.stock(c.Lines[i].SKU)].exists {
-			l := &c.Lines[i]
-			missing = append(missing, RefusedLine{SKU: l.SKU, Location: l.Location, Requested: l.Quantity})
+		l := &c.Lines[i]
+		sc := &t.scratch[t.stock(l.SKU)]
+		sc.asked += l.Quantity
+		if over(sc.sums.promised, sc.asked) {
+			return refuse(InvalidQuantityTooHigh, "lines", fmt.Sprintf(
+				"the units of %q that are asked for or promised would be more than %d", l.SKU, int64(QuantityMax)))
 		}
-	}
-	if missing == nil {
-		return Refusal{}
-	}
-	r := refuse(ItemNotFound, "lines", fmt.Sprintf("there is no item %q", missing[0].SKU))
-	r.Lines = missing
-	return r
-}
-
-func tooManyUnits(l *Line) Refusal {
-	return refuse(InvalidQuantityTooHigh, "lines", fmt.Sprintf(
-		"the units of %q that are asked for or promised would be more than %d", l.SKU, int64(QuantityMax)))
-}
-
-// want adds units to what is wanted of a level; it reports false on overflow.
-func (t *Turn) want(stock int, key LevelKey, q int64) bool {
-	for j := range t.wants {
-		if w := &t.wants[j]; w.stock == stock && w.key == key {
-			if over(w.quantity, q) {
-				return false
-			}
-			w.quantity += q
-			return true
-		}
-	}
-	t.wants = append(t.wants, want{stock: stock, key: key, quantity: q})
-	return true
-}
-
-func (t *Turn) stockedThere() Refusal {
-	var r Refusal
-	for j := range t.wants {
-		w := &t.wants[j]
-		if _, ok := t.level(w.stock, w.key); ok {
+		if sc.exists {
 			continue
 		}
-		sku := t.stocks[w.stock].sku
-		if !r.Refused() {
-			r = notStocked(sku, w.key.Location)
-			r.Field, r.Lines = "lines", nil
+		if !missing.Refused() {
+			missing = refuse(ItemNotFound, "lines", fmt.Sprintf("there is no item %q", l.SKU))
 		}
-		r.Lines = append(r.Lines, RefusedLine{SKU: sku, Location: w.key.Location, Requested: w.quantity})
+		missing.Lines = append(missing.Lines, RefusedLine{SKU: l.SKU, Location: l.Location, Requested: l.Quantity})
 	}
-	return r
+	return missing
+}
+
+// wantFixed makes wants of the lines with a location, and finds those that name none of the item's.
+func (t *Turn) wantFixed(c *Command) (missing Refusal) {
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		if l.Location == "" {
+			continue
+		}
+		s := t.stock(l.SKU)
+		if level := t.scratch[s].touch(LevelKey{Location: l.Location}); level >= 0 {
+			t.want(s, level, l.Quantity)
+			continue
+		}
+		if !missing.Refused() {
+			missing = notStocked(l.SKU, l.Location)
+			missing.Field, missing.Lines = "lines", nil
+		}
+		missing.Lines = append(missing.Lines, RefusedLine{SKU: l.SKU, Location: l.Location, Requested: l.Quantity})
+	}
+	return missing
+}
+
+// want adds units to what is wanted of a level. That cannot overflow: asks has seen the sum.
+func (t *Turn) want(stock, level int, q int64) *want {
+	l := &t.scratch[stock].touched[level]
+	if l.want < len(t.wants) {
+		if w := &t.wants[l.want]; w.stock == stock && w.level == level {
+			w.quantity += q
+			return w
+		}
+	}
+	l.want = len(t.wants)
+	t.wants = append(t.wants, want{stock: stock, level: level, quantity: q})
+	return &t.wants[l.want]
 }
 
 // place takes every want from its level, and finds levels for the lines without a location.
-func (t *Turn) place(c *Command) (failed []RefusedLine, r Refusal) {
+func (t *Turn) place(c *Command) (failed []RefusedLine) {
 	for j := range t.wants {
 		w := &t.wants[j]
-		if left := t.sellable(w.stock, w.key); left < w.quantity {
-			failed = append(failed, t.shortLine(w.stock, w.key.Location, w.quantity, left))
-			w.quantity = 0
+		sc := &t.scratch[w.stock]
+		l := &sc.touched[w.level]
+		if left := sc.sellable(&l.counts); left < w.quantity {
+			failed = append(failed, t.shortLine(w.stock, l.key.Location, w.quantity, left))
 			continue
 		}
-		if !t.take(w, w.quantity, c.Op) {
-			return nil, tooManyUnits(&Line{SKU: t.stocks[w.stock].sku})
-		}
+		t.take(w, w.quantity, c.Op)
 	}
 	var open []*Line
 	for i := range c.Lines {
@@ -122,48 +117,31 @@ func (t *Turn) place(c *Command) (failed []RefusedLine, r Refusal) {
 			open = append(open, &c.Lines[i])
 		}
 	}
-	slices.SortStableFunc(open, func(a, b *Line) int {
-		if a.Quantity != b.Quantity {
-			return int(min(1, max(-1, b.Quantity-a.Quantity)))
-		}
-		return 0
-	})
+	slices.SortStableFunc(open, func(a, b *Line) int { return cmp.Compare(b.Quantity, a.Quantity) })
 	for _, l := range open {
 		s := t.stock(l.SKU)
-		key, best := t.source(s, l.Quantity)
-		if best < l.Quantity {
+		level, best := t.source(s, l.Quantity)
+		if level < 0 {
 			failed = append(failed, t.shortLine(s, "", l.Quantity, best))
 			continue
 		}
-		if !t.takeMore(s, key, l.Quantity, c.Op) {
-			return nil, tooManyUnits(l)
-		}
+		t.take(t.want(s, level, l.Quantity), l.Quantity, c.Op)
 	}
-	return failed, Refusal{}
-}
-
-// sellable is how many units of a level a reservation may take: what is available and what of the
-// item's backorder limit other locations have left. While the limit is zero, that is available.
-func (t *Turn) sellable(i int, key LevelKey) int64 {
-	c, _ := t.level(i, key)
-	sc := &t.scratch[i]
-	room := max(0, sc.settings.BackorderLimit-(sc.backordered-c.Backordered()))
-	return max(0, c.Free()-c.Safety+room)
+	return failed
 }
 
 func (t *Turn) shortLine(i int, location string, requested, available int64) RefusedLine {
 	return RefusedLine{
 		SKU: t.stocks[i].sku, Location: location, Requested: requested, Available: available,
-		NextExpiryAt: t.stocks[i].NextExpiry(),
+		NextExpiryAt: t.stocks[i].nextDue(),
 	}
 }
 
-// take moves units of a want's level; it reports false when too many would be promised.
-func (t *Turn) take(w *want, q int64, op Op) bool {
-	before, _ := t.level(w.stock, w.key)
-	if over(before.Reserved+before.Committed, q) {
-		return false
-	}
+// take moves units of a want's level.
+func (t *Turn) take(w *want, q int64, op Op) {
+	sc := &t.scratch[w.stock]
+	l := &sc.touched[w.level]
+	before := l.counts
 	if !w.taken {
 		w.before, w.taken = before, true
 	}
@@ -173,53 +151,21 @@ func (t *Turn) take(w *want, q int64, op Op) bool {
 	} else {
 		after.Reserved += q
 	}
-	t.put(w.stock, w.key, before, after)
-	return true
+	sc.put(l.key, before, after)
 }
 
-// takeMore takes units of a level that may be wanted already.
-func (t *Turn) takeMore(stock int, key LevelKey, q int64, op Op) bool {
-	for j := range t.wants {
-		if w := &t.wants[j]; w.stock == stock && w.key == key {
-			w.quantity += q
-			return t.take(w, q, op)
-		}
-	}
-	t.wants = append(t.wants, want{stock: stock, key: key, quantity: q})
-	return t.take(&t.wants[len(t.wants)-1], q, op)
-}
-
-// source finds the first level of the item's order that can serve q units, or says how many the
-// best one could.
-func (t *Turn) source(i int, q int64) (key LevelKey, best int64) {
-	for _, k := range t.sourcingOrder(i) {
-		left := t.sellable(i, k)
+// source finds the first level of the item's order that can serve q units; without one, level is
+// -1 and best is how many the best one could.
+func (t *Turn) source(i int, q int64) (level int, best int64) {
+	sc := &t.scratch[i]
+	for _, level := range sc.sourcing() {
+		left := sc.sellable(&sc.touched[level].counts)
 		if left >= q {
-			return k, left
+			return level, left
 		}
 		best = max(best, left)
 	}
-	return LevelKey{}, best
-}
-
-// sourcingOrder is the item's location order, then the other locations by name.
-func (t *Turn) sourcingOrder(i int) []LevelKey {
-	keys := t.levelKeys(i)
-	order := t.scratch[i].settings.LocationOrder
-	if len(order) == 0 {
-		return keys
-	}
-	rank := make(map[string]int, len(order))
-	for n, loc := range order {
-		rank[loc] = n - len(order)
-	}
-	slices.SortStableFunc(keys, func(a, b LevelKey) int {
-		if ra, rb := rank[a.Location], rank[b.Location]; ra != rb {
-			return ra - rb
-		}
-		return strings.Compare(a.Location, b.Location)
-	})
-	return keys
+	return -1, best
 }
 
 // open writes the act of a reservation whose wants were all met.
@@ -240,8 +186,11 @@ func (t *Turn) open(c *Command, home int) {
 	}
 	for j := range t.wants {
 		w := &t.wants[j]
-		after, _ := t.level(w.stock, w.key)
-		e := t.movement(act, typ, w.stock, w.key, w.before, after)
+		if t.stocks[w.stock].HasHold(c.Reservation.Nonce) {
+			panic("engine: the nonce of a new reservation was drawn before")
+		}
+		l := &t.scratch[w.stock].touched[w.level]
+		e := t.movement(act, typ, w.stock, l.key, w.before, l.counts)
 		e.Quantity = w.quantity
 		e.Line = LineStatus{Quantity: w.quantity, Open: w.quantity}
 	}
@@ -257,11 +206,11 @@ func (t *Turn) reorderAlerts(act *Act) {
 			continue
 		}
 		sc := &t.scratch[e.Stock]
-		before := sc.available
+		before := sc.sums.available
 		for j := i; j >= 0 && act.Events[j].Stock == e.Stock; j-- {
 			f := &act.Events[j]
 			before -= f.After.Available() - f.Before.Available()
 		}
-		e.Alerts |= reorderAlert(before, sc.available, sc.settings.ReorderPoint)
+		e.Alerts |= reorderAlert(before, sc.sums.available, sc.settings.ReorderPoint)
 	}
 }

@@ -14,11 +14,11 @@ func (t *Turn) step(c *Command) Refusal {
 	if state == Active && h.deadline <= max(t.now, t.stocks[home].freedThrough) {
 		state = Expired
 	}
-	if r := StepRefused(c.Op, state); r.Refused() {
-		return r
-	}
 	if t.stepped[h.nonce] {
 		return refuse(InvalidRequest, "id", "an atomic batch may take one step of a reservation")
+	}
+	if r := StepRefused(c.Op, state); r.Refused() {
+		return r
 	}
 	lines := t.stepLines(home, h)
 	asked, r := t.asked(c, lines)
@@ -72,68 +72,92 @@ func (t *Turn) linesOf(lines []stepLine, stock int, h *hold) []stepLine {
 	return lines
 }
 
-// asked says how many units of each line the step is about: those of the command's lines, or all
-// that are open when it has none.
+// asked says how many units of each line the step is about: those of the command's lines, summed,
+// or all that are open when it has none.
 func (t *Turn) asked(c *Command, lines []stepLine) ([]int64, Refusal) {
 	asked := make([]int64, len(lines))
-	if len(c.Lines) == 0 {
+	if len(c.Lines) == 0 || c.Op == OpRelease || c.Op == OpExtend {
 		for i := range lines {
 			asked[i] = lines[i].Open
 		}
 		return asked, Refusal{}
 	}
 	var r Refusal
-	var sum int64
+	exceeds := func(n int, l RefusedLine) {
+		if !r.Refused() {
+			r = refuse(ExceedsReservedQuantity, fmt.Sprintf("lines[%d]", n),
+				"more than the reservation has open on the line")
+		}
+		r.Lines = append(r.Lines, l)
+	}
+	named := make([]int, len(lines)) // The first of the command's lines for each.
+	find := t.finder(lines)
 	for n := range c.Lines {
 		l := &c.Lines[n]
-		i := t.matching(lines, l)
-		if i < 0 || l.Quantity > lines[i].Open-asked[i] {
-			if !r.Refused() {
-				r = refuse(ExceedsReservedQuantity, fmt.Sprintf("lines[%d]", n),
-					"more than the reservation has open on the line")
-			}
-			left := int64(0)
-			if i >= 0 {
-				left = lines[i].Open - asked[i]
-			}
-			r.Lines = append(r.Lines, RefusedLine{SKU: l.SKU, Location: l.Location, Requested: l.Quantity, Available: left})
+		i := find(l)
+		switch {
+		case i == lineAmbiguous:
+			return nil, refuse(InvalidRequest, fmt.Sprintf("lines[%d].location", n),
+				"the reservation has lines for this item at several locations, so one must be named")
+		case i == lineNone:
+			exceeds(n, RefusedLine{SKU: l.SKU, Location: l.Location, Requested: l.Quantity})
 			continue
+		case asked[i] == 0:
+			named[i] = n
 		}
-		asked[i] += l.Quantity
-		sum |= l.Quantity
+		asked[i] = min(asked[i]+l.Quantity, QuantityMax+1) // More than enough is all the same.
 	}
-	if !r.Refused() && sum == 0 {
-		return nil, refuse(InvalidQuantityTooLow, "lines", "at least one line must have a quantity of 1 or more")
+	for i := range lines {
+		if asked[i] > lines[i].Open {
+			exceeds(named[i], RefusedLine{
+				SKU: t.stocks[lines[i].stock].sku, Location: lines[i].key.Location,
+				Requested: asked[i], Available: lines[i].Open,
+			})
+		}
 	}
 	return asked, r
 }
 
-// matching finds the line that a command's line means. A location may be left out where the
-// reservation has one line for the SKU.
-func (t *Turn) matching(lines []stepLine, l *Line) int {
-	found := -1
-	for i := range lines {
-		if t.stocks[lines[i].stock].sku != l.SKU {
-			continue
-		}
-		if l.Location == lines[i].key.Location {
-			return i
-		}
-		if l.Location == "" {
-			if found >= 0 {
-				return -1
+// What a finder may find instead of a line.
+const (
+	lineNone      = -1
+	lineAmbiguous = -2
+)
+
+// finder returns a function that finds the line that a command's line means. A location may be
+// left out where the reservation has one line for the SKU.
+func (t *Turn) finder(lines []stepLine) func(l *Line) int {
+	if len(lines) == 1 {
+		only := Line{SKU: t.stocks[lines[0].stock].sku, Location: lines[0].key.Location}
+		return func(l *Line) int {
+			if l.SKU == only.SKU && (l.Location == "" || l.Location == only.Location) {
+				return 0
 			}
-			found = i
+			return lineNone
 		}
 	}
-	return found
+	index := make(map[Line]int, 2*len(lines))
+	for i := range lines {
+		sku := t.stocks[lines[i].stock].sku
+		index[Line{SKU: sku, Location: lines[i].key.Location}] = i
+		if _, ok := index[Line{SKU: sku}]; ok {
+			i = lineAmbiguous
+		}
+		index[Line{SKU: sku}] = i
+	}
+	return func(l *Line) int {
+		if i, ok := index[Line{SKU: l.SKU, Location: l.Location}]; ok {
+			return i
+		}
+		return lineNone
+	}
 }
 
 // onHandFor checks that what is to leave is there: promises may exceed stock, shipments may not.
 func (t *Turn) onHandFor(lines []stepLine, asked []int64) Refusal {
 	var r Refusal
 	for i := range lines {
-		c, _ := t.level(lines[i].stock, lines[i].key)
+		c, _ := t.scratch[lines[i].stock].level(lines[i].key)
 		there := c.OnHand - c.setAside()
 		if asked[i] <= there {
 			continue
@@ -157,7 +181,7 @@ func (t *Turn) takeStep(c *Command, h *hold, state ReservationState, lines []ste
 	var open int64
 	for i := range lines {
 		l := &lines[i]
-		before, _ := t.level(l.stock, l.key)
+		before, _ := t.scratch[l.stock].level(l.key)
 		typ, after, status := stepped(c.Op, before, l.LineStatus, asked[i])
 		if typ == LineUnchanged {
 			act.Events = append(act.Events, Event{Type: typ, Stock: l.stock, Level: l.key, Before: before, After: after, Line: status})
@@ -244,18 +268,25 @@ func (t *Turn) ReservationView(ref ReservationRef) (v ReservationView, ok bool) 
 		return v, false
 	}
 	v = ReservationView{Ref: ref, State: h.state, Owner: h.owner(), ExpiresAt: h.deadline}
-	expired := h.state == Active && h.deadline <= max(t.now, t.stocks[home].freedThrough)
-	if expired {
+	if h.state == Active && h.deadline <= max(t.now, t.stocks[home].freedThrough) {
+		// Its other SKUs may have written it out before this one.
 		v.State = Expired
+		for i := range h.lines() {
+			l := h.at(i)
+			v.Lines = append(v.Lines, t.lineView(home, t.stocks[home].levels[l.level].Key.Location, LineStatus{Quantity: l.Quantity}))
+		}
+		for _, l := range h.others() {
+			v.Lines = append(v.Lines, t.lineView(t.stock(l.SKU), l.Location, LineStatus{Quantity: l.Quantity}))
+		}
+		return v, true
 	}
 	for _, l := range t.stepLines(home, h) {
-		if expired {
-			l.Open = 0
-		}
-		v.Lines = append(v.Lines, LineView{
-			SKU: t.stocks[l.stock].sku, Location: l.key.Location, LineStatus: l.LineStatus,
-			Sequence: t.stocks[l.stock].sequence,
-		})
+		v.Lines = append(v.Lines, t.lineView(l.stock, l.key.Location, l.LineStatus))
 	}
 	return v, true
+}
+
+func (t *Turn) lineView(stock int, location string, status LineStatus) LineView {
+	s := t.stocks[stock]
+	return LineView{SKU: s.sku, Location: location, LineStatus: status, Sequence: s.sequence}
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -15,8 +14,7 @@ type Stock struct {
 	settings Settings
 	levels   []Level
 	index    map[LevelKey]int32 // only beyond levelsSearched levels
-	// backordered, available and onHand are the sums over the levels.
-	backordered, available, onHand int64
+	sums     sums
 
 	holds map[uint64]*hold
 	queue deadlines
@@ -52,16 +50,28 @@ func (s *Stock) HasHold(nonce uint64) bool { return s.holds[nonce] != nil }
 // Holds returns how many reservations have lines here.
 func (s *Stock) Holds() int { return len(s.holds) }
 
-// NextExpiry returns when the next hold falls due, or zero when none will. While expired holds
-// wait to be written out it is the time they were freed at: now.
+// NextExpiry returns when Expire has something to do next, or zero when never. While expired holds
+// wait to be written out that is at once: their deadline, which is past.
 func (s *Stock) NextExpiry() Time {
 	if len(s.draining) > 0 {
 		return s.draining[0].at
 	}
+	return s.nextDue()
+}
+
+// nextDue returns when the next hold falls due whose units are not free yet, or zero.
+func (s *Stock) nextDue() Time {
 	if d := s.queue.first(); d != nil {
 		return d.at
 	}
 	return 0
+}
+
+// HasDue reports whether units that fell due by now are not free yet. Until it says no, nothing
+// may be decided on the stock; what Expire does beyond that can wait.
+func (s *Stock) HasDue(now Time) bool {
+	d := s.queue.first()
+	return d != nil && d.at <= now
 }
 
 // Participants returns the other SKUs of a reservation whose home this is, in visiting order;
@@ -129,123 +139,22 @@ func (s *Stock) addLevel(key LevelKey, c Counts) int {
 		}
 		s.index[key] = int32(i)
 	}
-	s.count(&c, 1)
+	s.sums.count(&c, 1)
 	return i
 }
 
+// sums are kept over all levels of an item. onHand and promised are at most QuantityMax, and so
+// are the others, which they bound: nothing that is computed from them can overflow.
+type sums struct {
+	onHand, available, backordered int64
+	// promised is what is reserved or committed.
+	promised int64
+}
+
 // count adds a level's counts to the sums, or takes them away.
-func (s *Stock) count(c *Counts, sign int64) {
-	s.backordered += sign * c.Backordered()
-	s.available += sign * c.Available()
+func (s *sums) count(c *Counts, sign int64) {
 	s.onHand += sign * c.OnHand
-}
-
-// Check reports the first broken invariant. It looks at everything, so it is for tests, recovery
-// and `skua check`, not for every turn.
-func (s *Stock) Check() error {
-	if !s.exists && (s.sequence != 0 || len(s.levels) != 0 || len(s.holds) != 0) {
-		return fmt.Errorf("item %q does not exist but has stock", s.sku)
-	}
-	sums := make([]struct{ reserved, committed int64 }, len(s.levels))
-	linked := 0
-	for nonce, h := range s.holds {
-		if h.nonce != nonce {
-			return fmt.Errorf("item %q: hold %x is filed under %x", s.sku, h.nonce, nonce)
-		}
-		if err := s.checkHold(h, func(level int32, reserved, committed int64) {
-			sums[level].reserved += reserved
-			sums[level].committed += committed
-		}); err != nil {
-			return err
-		}
-		if h.due != nil {
-			linked++
-		}
-	}
-	var queued int64
-	for _, d := range s.queue.heap {
-		queued += d.n
-	}
-	for _, d := range s.draining {
-		queued += d.n
-	}
-	if int(queued) != linked {
-		return fmt.Errorf("item %q: %d holds await expiry, %d are queued", s.sku, linked, queued)
-	}
-	return s.checkLevels(func(i int) (reserved, committed int64) { return sums[i].reserved, sums[i].committed })
-}
-
-func (s *Stock) checkHold(h *hold, add func(level int32, reserved, committed int64)) error {
-	if h.state.Final() || h.state == StateNone {
-		return fmt.Errorf("item %q: hold %x is %q but still here", s.sku, h.nonce, h.state)
-	}
-	if (h.due != nil) != (h.state == Active) {
-		return fmt.Errorf("item %q: hold %x is %s, queued for expiry: %v", s.sku, h.nonce, h.state, h.due != nil)
-	}
-	freed := h.state == Active && h.deadline <= s.freedThrough
-	for i := range h.lines() {
-		l := h.at(i)
-		if int(l.level) >= len(s.levels) {
-			return fmt.Errorf("item %q: hold %x is at level %d of %d", s.sku, h.nonce, l.level, len(s.levels))
-		}
-		if l.Open < 0 || l.Fulfilled < 0 || l.Quantity < l.Open+l.Fulfilled {
-			return fmt.Errorf("item %q: hold %x has a line of %+v", s.sku, h.nonce, l.LineStatus)
-		}
-		switch {
-		case freed:
-		case h.state == Active:
-			add(l.level, l.Open, 0)
-		default:
-			add(l.level, 0, l.Open)
-		}
-	}
-	return nil
-}
-
-func (s *Stock) checkLevels(held func(i int) (reserved, committed int64)) error {
-	var backordered, available, onHand int64
-	for i := range s.levels {
-		l := &s.levels[i]
-		c := &l.Counts
-		reserved, committed := held(i)
-		if c.Reserved != reserved || c.Committed != committed {
-			return fmt.Errorf("item %q at %q: reserved %d and committed %d, but the open lines sum to %d and %d",
-				s.sku, l.Key.Location, c.Reserved, c.Committed, reserved, committed)
-		}
-		if err := c.check(); err != nil {
-			return fmt.Errorf("item %q at %q: %w", s.sku, l.Key.Location, err)
-		}
-		if want := s.settings.SafetyStock[l.Key.Location]; c.Safety != want {
-			return fmt.Errorf("item %q at %q: safety setting %d, the item says %d", s.sku, l.Key.Location, c.Safety, want)
-		}
-		backordered += c.Backordered()
-		available += c.Available()
-		onHand += c.OnHand
-	}
-	if backordered != s.backordered || available != s.available || onHand != s.onHand {
-		return fmt.Errorf("item %q: sums of backordered, available, on_hand are %d, %d, %d, kept as %d, %d, %d",
-			s.sku, backordered, available, onHand, s.backordered, s.available, s.onHand)
-	}
-	return nil
-}
-
-// check is the invariant of one level.
-func (c *Counts) check() error {
-	for _, n := range [...]int64{c.OnHand, c.Reserved, c.Committed, c.Damaged, c.QualityControl, c.Other, c.Safety} {
-		if n < 0 {
-			return fmt.Errorf("a negative quantity in %+v", *c)
-		}
-	}
-	left := c.OnHand + c.Backordered()
-	right := c.Available() + c.Reserved + c.Committed + c.SafetyStock() + c.Damaged + c.QualityControl + c.Other
-	if left != right {
-		return fmt.Errorf("on_hand + backordered is %d, the states sum to %d in %+v", left, right, *c)
-	}
-	if c.Available() > 0 && c.Backordered() > 0 {
-		return fmt.Errorf("available and backordered at once in %+v", *c)
-	}
-	if c.OnHand < c.Damaged+c.QualityControl+c.Other {
-		return fmt.Errorf("more units set aside than on hand in %+v", *c)
-	}
-	return nil
+	s.available += sign * c.Available()
+	s.backordered += sign * c.Backordered()
+	s.promised += sign * (c.Reserved + c.Committed)
 }

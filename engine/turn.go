@@ -17,22 +17,6 @@ type Turn struct {
 	stepped map[uint64]bool
 }
 
-// scratch is a stock as the turn has made it so far.
-type scratch struct {
-	exists                         bool
-	sequence                       uint64
-	settings                       *Settings
-	backordered, available, onHand int64
-	touched                        []touched
-	newLevels                      int
-}
-
-// touched is a level that the turn has changed.
-type touched struct {
-	key    LevelKey
-	counts Counts
-}
-
 // stocksSearched is how many stocks are found by looking at each; more have a map.
 const stocksSearched = 8
 
@@ -46,16 +30,13 @@ func (t *Turn) Begin(now Time, stocks []*Stock) {
 		t.scratch = append(t.scratch[:cap(t.scratch)], scratch{})
 	}
 	t.scratch = t.scratch[:len(stocks)]
-	if len(stocks) > stocksSearched {
+	clear(t.bySKU)
+	if len(stocks) > stocksSearched && t.bySKU == nil {
 		t.bySKU = make(map[string]int, len(stocks))
 	}
 	for i, s := range stocks {
 		t.Record.SKUs = append(t.Record.SKUs, s.sku)
-		t.scratch[i] = scratch{
-			exists: s.exists, sequence: s.sequence, settings: &s.settings,
-			backordered: s.backordered, available: s.available, onHand: s.onHand,
-			touched: t.scratch[i].touched[:0],
-		}
+		t.scratch[i].reset(s)
 		if len(stocks) > stocksSearched {
 			t.bySKU[s.sku] = i
 		}
@@ -95,35 +76,6 @@ func (t *Turn) stock(sku string) int {
 	panic("engine: the turn does not hold " + sku)
 }
 
-// level returns a level as the turn has made it so far.
-func (t *Turn) level(i int, key LevelKey) (c Counts, ok bool) {
-	sc := &t.scratch[i]
-	for j := range sc.touched {
-		if sc.touched[j].key == key {
-			return sc.touched[j].counts, true
-		}
-	}
-	if j := t.stocks[i].find(key); j >= 0 {
-		return t.stocks[i].levels[j].Counts, true
-	}
-	return Counts{Safety: sc.settings.SafetyStock[key.Location]}, false
-}
-
-// put sets a level and keeps the sums.
-func (t *Turn) put(i int, key LevelKey, before, after Counts) {
-	sc := &t.scratch[i]
-	sc.backordered += after.Backordered() - before.Backordered()
-	sc.available += after.Available() - before.Available()
-	sc.onHand += after.OnHand - before.OnHand
-	for j := range sc.touched {
-		if sc.touched[j].key == key {
-			sc.touched[j].counts = after
-			return
-		}
-	}
-	sc.touched = append(sc.touched, touched{key, after})
-}
-
 // begin adds an act for a command to the record.
 func (t *Turn) begin(c *Command) *Act {
 	act := t.Record.Add()
@@ -146,10 +98,10 @@ var defaultReason = [...]string{
 // event adds a movement of one level, which put has not seen yet.
 func (t *Turn) event(act *Act, typ EventType, i int, key LevelKey, before, after Counts) *Event {
 	sc := &t.scratch[i]
-	availableBefore := sc.available
-	t.put(i, key, before, after)
+	availableBefore := sc.sums.available
+	sc.put(key, before, after)
 	e := t.movement(act, typ, i, key, before, after)
-	e.Alerts |= reorderAlert(availableBefore, sc.available, sc.settings.ReorderPoint)
+	e.Alerts |= reorderAlert(availableBefore, sc.sums.available, sc.settings.ReorderPoint)
 	return e
 }
 

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -156,11 +158,11 @@ func (c *Command) validateSettings() Refusal {
 	if len(s.SafetyStock) > LocationsMax || len(s.LocationOrder) > LocationsMax {
 		return refuse(InvalidRequest, "location_order", fmt.Sprintf("an item has at most %d locations", LocationsMax))
 	}
-	for loc, q := range s.SafetyStock {
+	for _, loc := range slices.Sorted(maps.Keys(s.SafetyStock)) { // The same refusal every time.
 		if bad := ValidName(loc); bad != "" {
 			return refuse(InvalidRequest, "safety_stock", "a location of safety_stock "+bad)
 		}
-		if r := validateAtLeast("safety_stock."+loc, q, 0); r.Refused() {
+		if r := validateAtLeast("safety_stock."+loc, s.SafetyStock[loc], 0); r.Refused() {
 			return r
 		}
 	}
@@ -259,6 +261,7 @@ func (c *Command) validateReservation() Refusal {
 // validateLines checks the lines of a reservation, or of a step: there a location must not be
 // left out where the item has several, which only the stock can tell.
 func validateLines(lines []Line, step bool) Refusal {
+	var any int64
 	if len(lines) > LinesMax {
 		return refuse(TooManyLines, "lines", fmt.Sprintf("at most %d lines, there are %d", LinesMax, len(lines)))
 	}
@@ -281,6 +284,10 @@ func validateLines(lines []Line, step bool) Refusal {
 				return r
 			}
 		}
+		any |= l.Quantity
+	}
+	if len(lines) > 0 && any == 0 {
+		return refuse(InvalidQuantityTooLow, "lines", "at least one line must have a quantity of 1 or more")
 	}
 	return Refusal{}
 }

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Dump writes down everything of a stock that decides what it will do, so that two stocks that
+// dump alike are alike. Of what only remembers how it came to be (the order of holds with one
+// deadline, what the next image will have) it says nothing.
+func (s *Stock) Dump() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "item %q exists %v sequence %d settings %d %d %v %v\n", s.sku, s.exists, s.sequence,
+		s.settings.BackorderLimit, s.settings.ReorderPoint, s.settings.SafetyStock, s.settings.LocationOrder)
+	fmt.Fprintf(&b, "sums %+v freed through %d\n", s.sums, s.freedThrough)
+	for i := range s.levels {
+		fmt.Fprintf(&b, "level %d %+v\n", i, s.levels[i])
+	}
+	for _, nonce := range slices.Sorted(maps.Keys(s.holds)) {
+		fmt.Fprintf(&b, "hold %+v\n", s.holds[nonce].image())
+	}
+	queued := slices.SortedFunc(slices.Values(s.queue.heap), func(a, b *due) int { return cmp.Compare(a.at, b.at) })
+	for _, d := range queued {
+		d.dump(&b, "due")
+	}
+	for _, d := range s.draining {
+		d.dump(&b, "draining")
+	}
+	return b.String()
+}
+
+func (d *due) dump(b *strings.Builder, word string) {
+	sums := map[int32]int64{}
+	d.each(func(level int32, units int64) { sums[level] += units })
+	var nonces []uint64
+	for h := d.head; h != nil; h = h.next {
+		nonces = append(nonces, h.nonce)
+	}
+	slices.Sort(nonces)
+	fmt.Fprintf(b, "%s %d: %d holds of weight %d, %v, %v\n", word, d.at, d.n, d.weight, sums, nonces)
+}
+
+// DumpTracking is Dump with what the next image will have.
+func (s *Stock) DumpTracking() string {
+	return fmt.Sprintf("%schanged %v gone %v\n", s.Dump(), s.changed, s.gone)
+}
+
+// HoldImages writes down all holds, changed or not.
+func (s *Stock) HoldImages() []HoldImage {
+	var all []HoldImage
+	for _, nonce := range slices.Sorted(maps.Keys(s.holds)) {
+		all = append(all, s.holds[nonce].image())
+	}
+	return all
+}
