@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -30,6 +31,7 @@ type benchCmd struct {
 	Warmup    time.Duration `help:"Time before it that does not count." default:"1s"`
 	Runs      int           `help:"Runs of each; the median is shown." default:"3"`
 	Dir       string        `help:"Where the data of the runs goes; removed afterwards." default:"" placeholder:"DIR"`
+	Profile   string        `help:"Write a CPU profile of this process here." placeholder:"FILE"`
 	JSON      bool          `name:"json" help:"Print JSON."`
 }
 
@@ -56,6 +58,17 @@ func (c *benchCmd) Run(o output) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if c.Profile != "" {
+		f, err := os.Create(c.Profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	var rows []row
 	for _, name := range c.Workloads {
 		w, err := workload(name)

@@ -25,7 +25,8 @@ var (
 	errStopping   = errors.New("stopping")
 )
 
-// Ready says why the server does not take requests, or nil.
+// Ready says why the server does not take requests, or nil. While changes are refused because the
+// disk is nearly full it is ready still: reads go on, and a metric tells.
 func (g *gate) Ready() error {
 	switch {
 	case g.stopped.Load():
@@ -33,7 +34,7 @@ func (g *gate) Ready() error {
 	case g.node.Load() == nil:
 		return errRecovering
 	}
-	return g.node.Load().Store.Accepting()
+	return nil
 }
 
 func (g *gate) Submit(c *engine.Command, answer func(engine.Answer)) {
