@@ -94,6 +94,26 @@ func TestAlertsComeBeforeTheirEvents(t *testing.T) {
 	}
 }
 
+// TestNoEventWithoutItsAlert: while the alert cannot be stored, the event waits.
+func TestNoEventWithoutItsAlert(t *testing.T) {
+	h := newHarness(t)
+	h.startServer()
+	h.startOutbox()
+	h.log.append(record(h.log.movement("a", "main", 1)))
+	h.published()
+	nc, js := h.client()
+	defer nc.Close()
+	if err := js.DeleteStream(context.Background(), AlertStream); err != nil {
+		t.Fatal(err)
+	}
+	h.log.append(record(h.log.movement("a", "main", -1), h.log.movement("a", "main", 1)))
+	h.published()
+	if n := len(h.stored(AlertStream)); n != 1 {
+		t.Errorf("%d alerts", n)
+	}
+	h.complete(1)
+}
+
 // TestServerStopsUnderLoad stops the server again and again while movements come.
 func TestServerStopsUnderLoad(t *testing.T) {
 	h, dice := newHarness(t), seeded(t)
@@ -349,37 +369,33 @@ func TestEmptiedStreamGoesOn(t *testing.T) {
 
 // TestLostStreamIsAGap: the stream is gone, and the log does not keep all that it had.
 func TestLostStreamIsAGap(t *testing.T) {
-	h, dice := newHarness(t), seeded(t)
-	h.startServer()
-	h.startOutbox()
-	for range 30 {
-		h.log.random(dice)
-	}
-	h.published()
-	h.stop()
-	h.log.cut(11)
-	nc, js := h.client()
-	defer nc.Close()
-	if err := js.DeleteStream(context.Background(), Stream); err != nil {
-		t.Fatal(err)
-	}
-	h.config.Cursor = 15
-	h.startOutbox()
-	h.published()
-	h.complete(16)
-	if n := h.metric("skua_outbox_gaps_total"); n != 1 {
-		t.Errorf("%v gaps", n)
-	}
-	h.stop()
-	if err := js.DeleteStream(context.Background(), Stream); err != nil {
-		t.Fatal(err)
-	}
-	h.log.cut(21)
-	h.startOutbox()
-	h.published()
-	h.complete(21)
-	if n := h.metric("skua_outbox_gaps_total"); n != 1 {
-		t.Errorf("%v gaps", n)
+	for name, c := range map[string]struct{ cut, cursor, begins uint64 }{
+		"what was settled is not published again": {cut: 11, cursor: 15, begins: 16},
+		"what the log does not keep":              {cut: 21, cursor: 15, begins: 21},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, dice := newHarness(t), seeded(t)
+			h.startServer()
+			h.startOutbox()
+			for range 30 {
+				h.log.random(dice)
+			}
+			h.published()
+			h.stop()
+			nc, js := h.client()
+			defer nc.Close()
+			if err := js.DeleteStream(context.Background(), Stream); err != nil {
+				t.Fatal(err)
+			}
+			h.log.cut(c.cut)
+			h.config.Cursor = c.cursor
+			h.startOutbox()
+			h.published()
+			h.complete(c.begins)
+			if n := h.metric("skua_outbox_gaps_total"); n != 1 {
+				t.Errorf("%v gaps", n)
+			}
+		})
 	}
 }
 
