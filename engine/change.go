@@ -8,7 +8,7 @@ import (
 
 func itemNotFound(c *Command) Refusal {
 	r := refuse(ItemNotFound, "sku", fmt.Sprintf("there is no item %q", c.SKU))
-	r.Lines = []RefusedLine{{SKU: c.SKU}}
+	r.Lines = []RefusedLine{{SKU: c.SKU, Location: c.Location}}
 	return r
 }
 

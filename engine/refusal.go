@@ -100,7 +100,8 @@ func (r *Refusal) Refused() bool { return r.Code != NotRefused }
 type RefusedLine struct {
 	SKU, Location        string
 	Requested, Available int64
-	// NextExpiryAt is when the next hold on the item falls due, or zero.
+	// NextExpiryAt is when the next hold on the item falls due, or zero. It is given where a hold
+	// that expires could help: to reserve and commit. Holds of the same batch do not count.
 	NextExpiryAt Time
 }
 

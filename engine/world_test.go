@@ -1,0 +1,528 @@
+package engine_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/engine/enginetest"
+)
+
+// reporter is what *testing.T and *rapid.T have in common.
+type reporter interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// world is real stocks next to their twin. It uses the engine as doc.go says, plays the log, and
+// holds everything that comes out against the twin and against the rules.
+type world struct {
+	t      reporter
+	twin   *enginetest.Twin
+	stocks map[string]*engine.Stock
+	now    engine.Time
+	turn   engine.Turn
+	record engine.Record
+	// log has a copy of every record.
+	log []*engine.Record
+	// homes and ended are what reservation ids and the history are for.
+	homes   map[uint64]string
+	ended   map[uint64]engine.ReservationState
+	ledgers map[string]*ledger
+	// drain says how many pieces of what was freed by sums are written out before a turn goes on.
+	drain func() int
+	// pure says that stocks are compared before and after each decision.
+	pure bool
+}
+
+// ledger is what the movements of an item so far say.
+type ledger struct {
+	sequence uint64
+	levels   map[engine.LevelKey]engine.Counts
+}
+
+func newWorld(t reporter) *world {
+	return &world{
+		t: t, twin: enginetest.NewTwin(), stocks: map[string]*engine.Stock{}, now: 1,
+		homes: map[uint64]string{}, ended: map[uint64]engine.ReservationState{},
+		ledgers: map[string]*ledger{}, drain: func() int { return 1 << 30 }, pure: true,
+	}
+}
+
+func (w *world) stock(sku string) *engine.Stock {
+	s := w.stocks[sku]
+	if s == nil {
+		s = engine.NewStock(sku)
+		s.Track()
+		w.stocks[sku] = s
+		w.ledgers[sku] = &ledger{levels: map[engine.LevelKey]engine.Counts{}}
+	}
+	return s
+}
+
+// visit holds stocks in ascending order of SKU, and expires what is due on them.
+func (w *world) visit(skus ...string) []*engine.Stock {
+	w.t.Helper()
+	slices.Sort(skus)
+	var stocks []*engine.Stock
+	for _, sku := range slices.Compact(skus) {
+		stocks = append(stocks, w.stock(sku))
+	}
+	for _, s := range stocks {
+		w.expire(s)
+	}
+	return stocks
+}
+
+// expire frees what is due and writes out as much of the rest as drain says.
+func (w *world) expire(s *engine.Stock) {
+	w.t.Helper()
+	for s.HasDue(w.now) {
+		w.expireOnce(s)
+	}
+	for n := w.drain(); n > 0 && s.Draining(); n-- {
+		w.expireOnce(s)
+	}
+	if due := w.twin.Due(s.SKU(), w.now); s.Draining() != (len(due) > 0) {
+		w.t.Fatalf("at %d, item %q: draining %v, but the twin has %v due", w.now, s.SKU(), s.Draining(), due)
+	}
+	if !s.Draining() && s.Expire(w.now, &w.record) {
+		w.t.Fatalf("at %d, item %q: expires something although nothing is due", w.now, s.SKU())
+	}
+}
+
+func (w *world) expireOnce(s *engine.Stock) {
+	w.t.Helper()
+	before := w.dump([]*engine.Stock{s})
+	if !s.Expire(w.now, &w.record) {
+		w.t.Fatalf("at %d, item %q: nothing expires although something is due", w.now, s.SKU())
+	}
+	w.same("Expire", before, []*engine.Stock{s})
+	events := 0
+	for i := range w.record.Acts {
+		act := &w.record.Acts[i]
+		events += len(act.Events)
+		if act.Op == engine.OpFree {
+			w.twin.Freed(s.SKU(), len(act.Events))
+		} else if err := w.twin.WrittenOut(s.SKU(), act.Reservation.Nonce, w.now); err != nil {
+			w.t.Fatalf("%v", err)
+		}
+	}
+	if events > max(engine.ExpiryPieceMax, len(s.View().Levels)) && len(w.record.Acts) > 1 {
+		w.t.Fatalf("an expiry record has %d events", events)
+	}
+	w.apply(&w.record, []*engine.Stock{s})
+}
+
+// apply applies a record and puts a copy of it in the log.
+func (w *world) apply(r *engine.Record, stocks []*engine.Stock) {
+	w.t.Helper()
+	kept := clone(r)
+	w.log = append(w.log, kept)
+	w.book(kept)
+	answers := answersOf(r)
+	r.Apply(stocks)
+	if diff := cmp.Diff(answers, answersOf(kept), sameSettings); diff != "" {
+		w.t.Fatalf("the answer is not a function of the record alone (-before +after):\n%s", diff)
+	}
+	for i := range kept.Acts {
+		if act := &kept.Acts[i]; act.Reservation.Nonce != 0 && act.State.Final() {
+			w.ended[act.Reservation.Nonce] = act.State
+		}
+	}
+	for _, s := range stocks {
+		w.check(s)
+	}
+}
+
+// book enters the movements of a record into the ledgers: gap-free, and each from where the last
+// one left the level.
+func (w *world) book(r *engine.Record) {
+	w.t.Helper()
+	n := 0
+	for i, m := range r.Movements {
+		l := w.ledgers[m.SKU]
+		if i != n || m.Sequence != l.sequence+1 {
+			w.t.Fatalf("movement %d (%d in the record) of %q after %d", m.Sequence, i, m.SKU, l.sequence)
+		}
+		n++
+		l.sequence = m.Sequence
+		if m.Level == (engine.LevelKey{}) {
+			continue // New settings.
+		}
+		before, known := l.levels[m.Level]
+		if !known {
+			before.Safety = m.Before.Safety
+		}
+		if m.Before != before {
+			w.t.Fatalf("movement %d of %q at %q goes from %+v, but the level was left at %+v",
+				m.Sequence, m.SKU, m.Level.Location, m.Before, before)
+		}
+		if bad := broken(&m.After); bad != "" {
+			w.t.Fatalf("movement %d of %q at %q: %s in %+v", m.Sequence, m.SKU, m.Level.Location, bad, m.After)
+		}
+		l.levels[m.Level] = m.After
+	}
+}
+
+// broken is the invariant of a level, as the design words it.
+func broken(c *engine.Counts) string {
+	sum := int64(0)
+	for _, s := range []engine.State{engine.Available, engine.Reserved, engine.Committed, engine.SafetyStock,
+		engine.Damaged, engine.QualityControl, engine.Other} {
+		if c.Of(s) < 0 {
+			return s.String() + " is negative"
+		}
+		sum += c.Of(s)
+	}
+	switch {
+	case c.OnHand < 0 || c.Backordered() < 0:
+		return "on_hand or backordered is negative"
+	case c.OnHand+c.Backordered() != sum:
+		return "on_hand + backordered is not the sum of the states"
+	case c.Available() > 0 && c.Backordered() > 0:
+		return "available and backordered at once"
+	}
+	return ""
+}
+
+// check holds one stock against its own rules and against the twin.
+func (w *world) check(s *engine.Stock) {
+	w.t.Helper()
+	if err := s.Check(); err != nil {
+		w.t.Fatalf("%v", err)
+	}
+	if s.Sequence() != w.ledgers[s.SKU()].sequence {
+		w.t.Fatalf("item %q is at %d, its ledger at %d", s.SKU(), s.Sequence(), w.ledgers[s.SKU()].sequence)
+	}
+}
+
+// agree compares a visited stock with the twin.
+func (w *world) agree(s *engine.Stock) {
+	w.t.Helper()
+	sku := s.SKU()
+	if s.Exists() != w.twin.Exists(sku) || s.Sequence() != w.twin.Sequence(sku) {
+		w.t.Fatalf("item %q exists: %v, twin %v; sequence %d, twin %d", sku,
+			s.Exists(), w.twin.Exists(sku), s.Sequence(), w.twin.Sequence(sku))
+	}
+	if !s.Exists() {
+		return
+	}
+	view := s.View()
+	var locations []string
+	for i := range view.Levels {
+		l := &view.Levels[i]
+		locations = append(locations, l.Key.Location)
+		if diff := cmp.Diff(w.twin.Amounts(sku, l.Key.Location, w.now), amounts(&l.Counts)); diff != "" {
+			w.t.Fatalf("at %d, item %q at %q (-twin +engine):\n%s", w.now, sku, l.Key.Location, diff)
+		}
+	}
+	if diff := cmp.Diff(w.twin.Locations(sku), locations); diff != "" {
+		w.t.Fatalf("locations of item %q (-twin +engine):\n%s", sku, diff)
+	}
+}
+
+func amounts(c *engine.Counts) enginetest.Amounts {
+	return enginetest.Amounts{
+		OnHand: c.Of(engine.OnHand), Available: c.Of(engine.Available), Reserved: c.Of(engine.Reserved),
+		Committed: c.Of(engine.Committed), SafetyStock: c.Of(engine.SafetyStock), Damaged: c.Of(engine.Damaged),
+		QualityControl: c.Of(engine.QualityControl), Other: c.Of(engine.Other),
+		Backordered: c.Of(engine.Backordered), Withholding: c.Safety,
+	}
+}
+
+// skus lists what a command needs held. Those of a step are found as actors find them: the home
+// is in the id, and the stock there knows the others.
+func (w *world) skus(c *engine.Command) []string {
+	switch {
+	case c.Op.Step():
+		home := w.home(c)
+		others, _ := w.stock(home).Participants(c.Reservation.Nonce)
+		return append(others, home)
+	case c.Op == engine.OpReserve || c.Op == engine.OpCommit:
+		var skus []string
+		for _, l := range c.Lines {
+			skus = append(skus, l.SKU)
+		}
+		return skus
+	}
+	return []string{c.SKU}
+}
+
+// home fills in the home of a step, and returns it.
+func (w *world) home(c *engine.Command) string {
+	if home, ok := w.homes[c.Reservation.Nonce]; ok {
+		c.Reservation.Home = home
+	}
+	return c.Reservation.Home
+}
+
+// do takes commands in one atomic turn, on the engine and on the twin, and returns the answers.
+func (w *world) do(cs ...*engine.Command) []engine.Answer {
+	w.t.Helper()
+	var skus []string
+	for _, c := range cs {
+		if c.Key == "" {
+			c.Key = "key"
+		}
+		skus = append(skus, w.skus(c)...)
+	}
+	stocks := w.visit(skus...)
+	for _, s := range stocks {
+		w.agree(s)
+	}
+	before := w.dump(stocks)
+	w.turn.Begin(w.now, stocks)
+	refusals := make([]engine.Refusal, 0, len(cs))
+	for _, c := range cs {
+		r := w.decide(c)
+		if refusals = append(refusals, r); r.Refused() {
+			break
+		}
+	}
+	w.same("Decide", before, stocks)
+	outcomes, _ := w.twin.DoAll(cs[:len(refusals)], w.now)
+	w.outcomes(cs, outcomes, refusals)
+	answers := make([]engine.Answer, len(cs))
+	if last := len(refusals) - 1; refusals[last].Refused() {
+		answers[last].Refusal = refusals[last]
+		return answers
+	}
+	for i := range cs {
+		answers[i] = w.turn.Record.Answer(i)
+		w.answer(cs[i], &outcomes[i], &answers[i])
+	}
+	w.apply(&w.turn.Record, stocks)
+	for _, s := range stocks {
+		w.agree(s)
+	}
+	for _, c := range cs {
+		if c.Reservation.Nonce != 0 {
+			w.reservation(c.Reservation.Nonce)
+		}
+	}
+	return answers
+}
+
+// decide decides, and asks the history about what the stock has forgotten.
+func (w *world) decide(c *engine.Command) engine.Refusal {
+	if r := c.Validate(); r.Refused() {
+		w.t.Fatalf("generated a command that is not valid: %+v: %+v", c, r)
+	}
+	r := w.turn.Decide(c)
+	if state, ok := w.ended[c.Reservation.Nonce]; ok && r.Code == engine.ReservationNotFound {
+		r = engine.StepRefused(c.Op, state)
+	}
+	return r
+}
+
+// outcomes compares how far a turn came, and why not further.
+func (w *world) outcomes(cs []*engine.Command, twin []enginetest.Outcome, refusals []engine.Refusal) {
+	w.t.Helper()
+	for i := range twin {
+		o, r := &twin[i], &refusals[i]
+		if o.Code != r.Code {
+			w.t.Fatalf("at %d, %s: twin %v, engine %v (%s)", w.now, tell(cs[i]), o.Code, r.Code, r.Detail)
+		}
+		var failed []enginetest.FailedLine
+		for _, l := range r.Lines {
+			failed = append(failed, enginetest.FailedLine(l))
+		}
+		if len(cs) > 1 {
+			// The engine knows of the holds from before the turn, the twin of all.
+			for _, lines := range [...][]enginetest.FailedLine{o.Failed, failed} {
+				for j := range lines {
+					lines[j].NextExpiryAt = 0
+				}
+			}
+		}
+		if diff := cmp.Diff(sorted(o.Failed), sorted(failed)); diff != "" {
+			w.t.Fatalf("at %d, %s: failing lines (-twin +engine):\n%s", w.now, tell(cs[i]), diff)
+		}
+		if o.Current != r.Current {
+			w.t.Fatalf("at %d, %s: met %d, twin %d", w.now, tell(cs[i]), r.Current, o.Current)
+		}
+		if r.Refused() && (r.Field == "" || r.Detail == "") {
+			w.t.Fatalf("at %d, %s: refused without a word: %+v", w.now, tell(cs[i]), *r)
+		}
+	}
+}
+
+func sorted(lines []enginetest.FailedLine) []enginetest.FailedLine {
+	key := func(l enginetest.FailedLine) string { return fmt.Sprintf("%q %q %d", l.SKU, l.Location, l.Requested) }
+	slices.SortFunc(lines, func(a, b enginetest.FailedLine) int { return strings.Compare(key(a), key(b)) })
+	return lines
+}
+
+// answer compares what a command that was taken is told.
+func (w *world) answer(c *engine.Command, o *enginetest.Outcome, a *engine.Answer) {
+	w.t.Helper()
+	if a.Op != c.Op {
+		w.t.Fatalf("%s: the answer is to %v", tell(c), a.Op)
+	}
+	if c.Reservation.Nonce != 0 {
+		w.homes[c.Reservation.Nonce] = a.Reservation.Ref.Home
+		w.sameReservation(tell(c), o.Reservation, a.Reservation)
+		return
+	}
+	if a.SKU != c.SKU || a.Sequence != o.Sequence || a.Created != o.Created {
+		w.t.Fatalf("%s: answered %q %d %v, twin %d %v", tell(c), a.SKU, a.Sequence, a.Created, o.Sequence, o.Created)
+	}
+	if c.Op == engine.OpPutItem {
+		if !a.Settings.Equal(&c.Settings) {
+			w.t.Fatalf("%s: settings %+v", tell(c), *a.Settings)
+		}
+		return
+	}
+	if diff := cmp.Diff(o.Amounts, amounts(&a.Level.Counts)); diff != "" || a.Level.Key.Location != c.Location {
+		w.t.Fatalf("%s: answered level (-twin +engine):\n%s", tell(c), diff)
+	}
+}
+
+func (w *world) sameReservation(what string, want enginetest.Reservation, v engine.ReservationView) {
+	w.t.Helper()
+	got := enginetest.Reservation{State: v.State, Owner: v.Owner, ExpiresAt: v.ExpiresAt}
+	for _, l := range v.Lines {
+		got.Lines = append(got.Lines, enginetest.ReservationLine{
+			SKU: l.SKU, Location: l.Location, Quantity: l.Quantity, Open: l.Open, Fulfilled: l.Fulfilled,
+		})
+	}
+	slices.SortFunc(got.Lines, func(a, b enginetest.ReservationLine) int {
+		return strings.Compare(a.SKU+"\x00"+a.Location, b.SKU+"\x00"+b.Location)
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		w.t.Fatalf("at %d, %s: reservation (-twin +engine):\n%s", w.now, what, diff)
+	}
+}
+
+// reservation compares a reservation that may still be there with the twin.
+func (w *world) reservation(nonce uint64) {
+	w.t.Helper()
+	want, made := w.twin.Reservation(nonce, w.now)
+	home, ok := w.homes[nonce]
+	if !made || !ok {
+		return
+	}
+	others, _ := w.stock(home).Participants(nonce)
+	stocks := w.visit(append(others, home)...)
+	w.turn.Begin(w.now, stocks)
+	v, ok := w.turn.ReservationView(engine.ReservationRef{Home: home, Nonce: nonce})
+	if !ok {
+		if w.ended[nonce] != want.State {
+			w.t.Fatalf("at %d, reservation %d ended as %v, twin %v", w.now, nonce, w.ended[nonce], want.State)
+		}
+		return
+	}
+	w.sameReservation(fmt.Sprintf("reservation %d", nonce), want, v)
+}
+
+// finish compares everything, and replays the log on fresh stocks.
+func (w *world) finish() {
+	w.t.Helper()
+	w.drain = func() int { return 1 << 30 }
+	for _, nonce := range w.twin.Nonces() {
+		w.reservation(nonce)
+	}
+	for _, s := range w.visit(slices.Collect(maps.Keys(w.stocks))...) {
+		w.agree(s)
+		if diff := cmp.Diff(s.Dump(), w.replay(s.SKU()).Dump()); diff != "" {
+			w.t.Fatalf("item %q (-live +replayed from the log):\n%s", s.SKU(), diff)
+		}
+	}
+}
+
+// replay makes one stock from the log, as if no other were wanted.
+func (w *world) replay(sku string) *engine.Stock {
+	fresh := engine.NewStock(sku)
+	for _, r := range w.log {
+		stocks := make([]*engine.Stock, len(r.SKUs))
+		for i := range r.SKUs {
+			if r.SKUs[i] == sku {
+				stocks[i] = fresh
+			}
+		}
+		r.Apply(stocks)
+	}
+	return fresh
+}
+
+func (w *world) dump(stocks []*engine.Stock) []string {
+	if !w.pure {
+		return nil
+	}
+	var all []string
+	for _, s := range stocks {
+		all = append(all, s.DumpTracking())
+	}
+	return all
+}
+
+// same fails when what only reads has changed a stock.
+func (w *world) same(what string, before []string, stocks []*engine.Stock) {
+	w.t.Helper()
+	for i, after := range w.dump(stocks) {
+		if after != before[i] {
+			w.t.Fatalf("%s changed a stock (-before +after):\n%s", what, cmp.Diff(before[i], after))
+		}
+	}
+}
+
+// clone copies a record with everything in it.
+func clone(r *engine.Record) *engine.Record {
+	c := &engine.Record{Time: r.Time, SKUs: slices.Clone(r.SKUs), Acts: slices.Clone(r.Acts)}
+	for i := range c.Acts {
+		act := &c.Acts[i]
+		act.Others, act.Events = slices.Clone(act.Others), slices.Clone(act.Events)
+	}
+	return c
+}
+
+var sameSettings = cmp.Comparer(func(a, b *engine.Settings) bool {
+	return a == b || a != nil && b != nil && a.Equal(b)
+})
+
+func answersOf(r *engine.Record) []engine.Answer {
+	var all []engine.Answer
+	for i := range r.Acts {
+		all = append(all, r.Answer(i))
+	}
+	return all
+}
+
+// tell is a command in a line, for messages.
+func tell(c *engine.Command) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v", c.Op)
+	if c.SKU != "" {
+		fmt.Fprintf(&b, " %s@%s %d", c.SKU, c.Location, c.Quantity)
+	}
+	if c.State != engine.StateUnset {
+		fmt.Fprintf(&b, " of %v", c.State)
+	}
+	if c.Op == engine.OpMove {
+		fmt.Fprintf(&b, " from %v to %v", c.From, c.To)
+	}
+	if c.HasChangeFrom {
+		fmt.Fprintf(&b, " change_from %d", c.ChangeFrom)
+	}
+	if c.HasIfMatch {
+		fmt.Fprintf(&b, " if_match %d", c.IfMatch)
+	}
+	if c.Reservation.Nonce != 0 {
+		fmt.Fprintf(&b, " reservation %d", c.Reservation.Nonce)
+	}
+	if c.TTL != 0 {
+		fmt.Fprintf(&b, " ttl %d", c.TTL)
+	}
+	for _, l := range c.Lines {
+		fmt.Fprintf(&b, " [%s@%s %d]", l.SKU, l.Location, l.Quantity)
+	}
+	if c.Op == engine.OpPutItem {
+		fmt.Fprintf(&b, " %+v", c.Settings)
+	}
+	return b.String()
+}
