@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/pprof"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -58,17 +57,14 @@ func (c *benchCmd) Run(o output) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if c.Profile != "" {
-		f, err := os.Create(c.Profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+	end, err := startProfile(c.Profile)
+	if err != nil {
+		return err
 	}
+	return errors.Join(c.measure(o, dir), end())
+}
+
+func (c *benchCmd) measure(o output, dir string) error {
 	var rows []row
 	for _, name := range c.Workloads {
 		w, err := workload(name)

@@ -55,6 +55,7 @@ type serveCmd struct {
 	StopWait time.Duration `help:"How long a stop may take to finish what is in flight and publish what is durable." default:"15s"`
 	Log      string        `help:"Log format: text or json." enum:"text,json" default:"text"`
 	LogLevel slog.Level    `help:"Least level that is logged." default:"INFO"`
+	Profile  string        `help:"Write a CPU profile of the whole run here." placeholder:"FILE"`
 }
 
 // Run serves until SIGINT or SIGTERM. A second signal ends the process at once.
@@ -65,7 +66,11 @@ func (c *serveCmd) Run(o output) error {
 		<-ctx.Done()
 		stop() // From here on a signal has its usual effect.
 	}()
-	return c.serve(ctx, c.logger(o))
+	end, err := startProfile(c.Profile)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.serve(ctx, c.logger(o)), end())
 }
 
 func (c *serveCmd) logger(o output) *slog.Logger {
