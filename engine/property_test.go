@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"flag"
 	"maps"
 	"testing"
 
@@ -10,6 +11,13 @@ import (
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/engine/enginetest"
 )
+
+// Unless the command line says otherwise, every property is looked at so many times.
+func init() {
+	if err := flag.Set("rapid.checks", "100"); err != nil {
+		panic(err)
+	}
+}
 
 // scenes are the worlds that the engine and its twin are led through. Each looks for another kind
 // of mistake.
@@ -72,7 +80,10 @@ func wander(t *rapid.T, scene *enginetest.Scene) {
 	w := newWorld(t)
 	savers := map[string]*saver{}
 	nonce := uint64(0)
-	for range rapid.IntRange(1, 60).Draw(t, "turns") {
+	if rapid.Bool().Draw(t, "stocked") {
+		w.do(scene.Opening()...)
+	}
+	for range rapid.IntRange(1, 150).Draw(t, "turns") {
 		w.now = scene.Time(t, w.twin, w.now)
 		var cs []*engine.Command
 		batch := rapid.SampledFrom([]int{1, 1, 1, 1, 2, 4}).Draw(t, "commands")
@@ -81,6 +92,9 @@ func wander(t *rapid.T, scene *enginetest.Scene) {
 			cs = append(cs, scene.Command(t, w.twin, w.now, nonce))
 		}
 		w.do(cs...)
+		if nonces := w.twin.Nonces(); len(nonces) > 0 {
+			w.reservation(rapid.SampledFrom(nonces).Draw(t, "looked at"))
+		}
 		if rapid.IntRange(0, 3).Draw(t, "save") == 0 {
 			sku := scene.SKUs[rapid.IntRange(0, len(scene.SKUs)-1).Draw(t, "saved")]
 			if savers[sku] == nil {
@@ -152,18 +166,20 @@ func TestManyDueAtOnce(t *testing.T) {
 		w.pure = false // Comparing hundreds of holds each time takes long.
 		nonce := uint64(0)
 		reserve := func(n int, lines []engine.Line, ttl int64) {
+			var cs []*engine.Command
 			for range n {
 				nonce++
-				w.do(&engine.Command{
+				cs = append(cs, &engine.Command{
 					Op: engine.OpReserve, Lines: lines, TTL: ttl, Reservation: engine.ReservationRef{Nonce: nonce},
 				})
 			}
-		}
-		for _, sku := range scene.SKUs {
-			w.do(&engine.Command{Op: engine.OpPutItem, SKU: sku})
-			for _, loc := range scene.Locations {
-				w.do(&engine.Command{Op: engine.OpReceive, SKU: sku, Location: loc, Quantity: 500})
+			if n > 0 {
+				w.do(cs...)
 			}
+		}
+		for _, c := range scene.Opening() {
+			c.Quantity *= 100
+			w.do(c)
 		}
 		both := []engine.Line{{SKU: "a", Location: "x", Quantity: 1}, {SKU: "b", Location: "y", Quantity: 1}}
 		one := []engine.Line{{SKU: "a", Location: "x", Quantity: 1}}
@@ -178,6 +194,7 @@ func TestManyDueAtOnce(t *testing.T) {
 			if rapid.IntRange(0, 2).Draw(t, "more") == 0 {
 				reserve(rapid.IntRange(1, 100).Draw(t, "more of one"), one, 2)
 			}
+			w.reservation(rapid.SampledFrom(w.twin.Nonces()).Draw(t, "looked at"))
 			for rapid.IntRange(0, 3).Draw(t, "save") == 0 {
 				savers.pieces(t, w, "a")
 			}

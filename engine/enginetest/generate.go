@@ -46,6 +46,18 @@ func (s *Scene) Command(t *rapid.T, twin *Twin, now engine.Time, nonce uint64) *
 	return c
 }
 
+// Opening creates every item and receives the largest ordinary quantity of it everywhere.
+func (s *Scene) Opening() []*engine.Command {
+	var cs []*engine.Command
+	for _, sku := range s.SKUs {
+		cs = append(cs, &engine.Command{Op: engine.OpPutItem, SKU: sku})
+		for _, loc := range s.Locations {
+			cs = append(cs, &engine.Command{Op: engine.OpReceive, SKU: sku, Location: loc, Quantity: s.QuantityMax})
+		}
+	}
+	return cs
+}
+
 // ops are the operations to choose from: mostly those that make an empty world interesting, until
 // it is.
 func (s *Scene) ops(twin *Twin) []engine.Op {
