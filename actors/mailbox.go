@@ -2,6 +2,7 @@ package actors
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -19,14 +20,14 @@ type mailbox struct {
 	head    int
 	running bool // A goroutine is in run, or will be: it alone invokes.
 	opened  bool
-	held    bool
+	holds   int // Each ends by its own resume: a visit and a fence may hold at once.
 }
 
 // PostUserMessage implements actor.Mailbox.
 func (m *mailbox) PostUserMessage(message any) {
 	m.mu.Lock()
-	if m.running || !m.opened || m.held {
-		m.queue = append(m.queue, message)
+	if m.running || !m.opened || m.holds > 0 {
+		m.enqueue(message)
 		m.mu.Unlock()
 		return
 	}
@@ -34,6 +35,18 @@ func (m *mailbox) PostUserMessage(message any) {
 	m.mu.Unlock()
 	m.invoker.InvokeUserMessage(message)
 	m.run(turnsInline)
+}
+
+// enqueue takes a message to the queue's end. Under a load that never lets the queue run empty,
+// what was taken from its front would pile up; so the rest moves down there when it is the smaller
+// half.
+func (m *mailbox) enqueue(message any) {
+	if len(m.queue) == cap(m.queue) && m.head > len(m.queue)/2 {
+		n := copy(m.queue, m.queue[m.head:])
+		clear(m.queue[n:])
+		m.queue, m.head = m.queue[:n], 0
+	}
+	m.queue = append(m.queue, message)
 }
 
 // PostSystemMessage implements actor.Mailbox. System messages are not held up.
@@ -78,7 +91,7 @@ func (m *mailbox) run(quota int) {
 			m.invoker.InvokeSystemMessage(message)
 			continue
 		}
-		if m.held || !m.opened || m.head == len(m.queue) {
+		if m.holds > 0 || !m.opened || m.head == len(m.queue) {
 			m.running = false
 			m.mu.Unlock()
 			return
@@ -108,20 +121,20 @@ func (m *mailbox) run(quota int) {
 // hold stops the mailbox after the message that is running; only the actor's turn may call it.
 func (m *mailbox) hold() {
 	m.mu.Lock()
-	m.held = true
+	m.holds++
 	m.mu.Unlock()
 }
 
 // resume ends a hold.
-func (m *mailbox) resume() { m.wake(&m.held, false) }
+func (m *mailbox) resume() { m.wake(func() { m.holds-- }) }
 
 // open lets messages through, once the SKU is loaded.
-func (m *mailbox) open() { m.wake(&m.opened, true) }
+func (m *mailbox) open() { m.wake(func() { m.opened = true }) }
 
-func (m *mailbox) wake(flag *bool, value bool) {
+func (m *mailbox) wake(change func()) {
 	m.mu.Lock()
-	*flag = value
-	idle := !m.running && m.head < len(m.queue)
+	change()
+	idle := !m.running && m.opened && m.holds == 0 && m.head < len(m.queue)
 	if idle {
 		m.running = true
 	}
@@ -131,26 +144,34 @@ func (m *mailbox) wake(flag *bool, value bool) {
 	}
 }
 
-// quiet reports whether nothing runs or waits.
+// quiet reports whether nothing waits. A turn may still be on its last steps: one whose answer
+// went out before it ended.
 func (m *mailbox) quiet() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !m.running && !m.held && m.opened && m.head == len(m.queue)
+	return m.holds == 0 && m.opened && m.head == len(m.queue)
 }
 
 // workers is the pool that runs mailboxes when no sender does. Its goroutines live long, so that
 // their stacks have grown once and for all.
 type workers struct {
-	queue chan *mailbox
-	wg    sync.WaitGroup
+	queue   chan *mailbox
+	quit    chan struct{}
+	stopped atomic.Bool
+	wg      sync.WaitGroup
 }
 
 func newWorkers(n int) *workers {
-	w := &workers{queue: make(chan *mailbox, workerQueue)}
+	w := &workers{queue: make(chan *mailbox, workerQueue), quit: make(chan struct{})}
 	for range n {
 		w.wg.Go(func() {
-			for m := range w.queue {
-				m.run(turnsInline)
+			for {
+				select {
+				case m := <-w.queue:
+					m.run(turnsInline)
+				case <-w.quit:
+					return
+				}
 			}
 		})
 	}
@@ -161,12 +182,30 @@ func newWorkers(n int) *workers {
 func (w *workers) schedule(m *mailbox) {
 	select {
 	case w.queue <- m:
+		if w.stopped.Load() {
+			w.drain()
+		}
 	default:
 		go m.run(turnsInline)
 	}
 }
 
+// drain runs what no worker takes any more. Answers that the log gives when it closes may still
+// lead to turns after the workers have gone.
+func (w *workers) drain() {
+	for {
+		select {
+		case m := <-w.queue:
+			go m.run(turnsInline)
+		default:
+			return
+		}
+	}
+}
+
 func (w *workers) stop() {
-	close(w.queue)
+	w.stopped.Store(true)
+	close(w.quit)
 	w.wg.Wait()
+	w.drain()
 }

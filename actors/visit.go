@@ -2,6 +2,7 @@ package actors
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/skua-stock/skua/engine"
@@ -19,8 +20,9 @@ type visit struct {
 	cmds    []*engine.Command
 	answer  func([]engine.Answer)
 	answers []engine.Answer
-	fresh   uint64
-	last    uint64
+	// fresh has, by command, a record that its key was found in by mistake; nil before that.
+	fresh []uint64
+	last  uint64
 }
 
 // order sorts SKUs as visits go, without repetitions.
@@ -85,16 +87,13 @@ func (c *cell) visited(v *visit) {
 	}
 	v.reached = 0
 	cells := v.cells // The visit may be over, and gone, when the decision returns.
-	fenced := false
 	parked := false
-	ok := c.guard(func() { parked = v.decide(&fenced) })
+	ok := c.guard(func() { parked = v.decide() })
 	if !ok {
 		v.failAll(engine.ErrInternal)
 	}
-	if !fenced {
-		for _, held := range cells[:len(cells)-1] {
-			held.resume()
-		}
+	for _, held := range cells[:len(cells)-1] {
+		held.resume() // Those that were fenced have a second hold, which ends when they are reloaded.
 	}
 	if !ok || !parked {
 		v.park(ok)
@@ -112,7 +111,7 @@ func (v *visit) park(wait bool) {
 
 // decide does the visit's work, all its SKUs being held. It reports true when somebody else will
 // give the answers.
-func (v *visit) decide(fenced *bool) (parked bool) {
+func (v *visit) decide() (parked bool) {
 	for _, c := range v.cells {
 		if c.err != nil {
 			v.failAll(c.err)
@@ -133,19 +132,17 @@ func (v *visit) decide(fenced *bool) (parked bool) {
 		v.read(t)
 		return false
 	}
+	if v.known() {
+		return true
+	}
 	if err := v.sys.wal.Accepting(); err != nil {
 		v.failAll(err)
 		return false
 	}
-	if parked, done := v.known(); done {
-		return parked
-	}
 	if !v.decideAll(t) {
 		return false
 	}
-	*fenced = true
 	v.sys.append(&t.Record, v.cells, v)
-	*fenced = false
 	for _, c := range v.cells {
 		c.schedule()
 	}
@@ -190,35 +187,25 @@ func (v *visit) read(t *turnScratch) {
 	v.sys.name(ans)
 }
 
-// known looks for the keys of the commands. When all are known they are answered as the first
-// time. A batch of which only some are is another batch under used keys.
-func (v *visit) known() (parked, done bool) {
-	found := make([]uint64, len(v.cmds))
-	n := 0
+// known looks for the keys of the commands. If any is found it reports true: the answers come from
+// the records then, see replay.
+func (v *visit) known() bool {
+	var found []uint64
 	for i, cmd := range v.cmds {
 		index, ok := v.sys.memory.Recall(v.home(cmd), cmd.KeyHash())
-		if ok && index != v.fresh {
-			found[i] = index
-			n++
+		if !ok || v.fresh != nil && v.fresh[i] == index {
+			continue
 		}
-	}
-	switch n {
-	case 0:
-		return false, false
-	case len(v.cmds):
-		v.sys.read(func() { v.replay(found) })
-		return true, true
-	}
-	for i := range v.answers {
-		v.answers[i] = linkedLineFailed(v.cmds[i].Op)
-		if found[i] != 0 {
-			v.answers[i].Refusal = engine.Refusal{
-				Code: engine.IdempotencyKeyParameterMismatch, Field: "Idempotency-Key",
-				Detail: "the key was used before, but not in this batch",
-			}
+		if found == nil {
+			found = make([]uint64, len(v.cmds))
 		}
+		found[i] = index
 	}
-	return false, true
+	if found == nil {
+		return false
+	}
+	v.sys.read(func() { v.replay(found) })
+	return true
 }
 
 // home is the SKU that scopes a command's key: the first of its own that is visited.
@@ -239,24 +226,64 @@ func (v *visit) home(cmd *engine.Command) string {
 	panic("actors: a visit leaves out the SKUs of its command")
 }
 
-// replay answers all commands of a visit from the records of their keys.
+// replay looks at the records that the keys of a visit were found in. When all keys are there the
+// commands are answered as the first time. When none is, they were found by mistake, or their
+// records are not kept any more, and the visit starts over. A batch of which only some are there is
+// another batch under used keys.
 func (v *visit) replay(found []uint64) {
+	known := 0
 	for i, cmd := range v.cmds {
+		if found[i] == 0 {
+			continue
+		}
+		act := -1
 		r, err := v.sys.memory.Record(v.home(cmd), found[i])
-		if err != nil {
+		if err == nil {
+			act = actOf(r, cmd)
+		} else if !errors.Is(err, ErrForgotten) {
 			v.sys.log("read the record of a key", "sku", v.home(cmd), "index", found[i], "error", err)
 			v.failAll(engine.ErrUnavailable)
-			break
-		}
-		act := actOf(r, cmd)
-		if act < 0 {
-			v.fresh = found[i]
-			v.cells[0].post(v)
+			v.Durable(nil)
 			return
 		}
+		if act < 0 {
+			v.mistaken(i, found[i])
+			found[i] = 0
+			continue
+		}
 		v.answers[i] = v.sys.replayed(r, act, cmd)
+		known++
+	}
+	switch known {
+	case 0:
+		v.cells[0].post(v)
+		return
+	case len(v.cmds):
+	default:
+		v.refuseReuse(found)
 	}
 	v.Durable(nil)
+}
+
+// mistaken notes that a command's key is not in a record.
+func (v *visit) mistaken(cmd int, index uint64) {
+	if v.fresh == nil {
+		v.fresh = make([]uint64, len(v.cmds))
+	}
+	v.fresh[cmd] = index
+}
+
+// refuseReuse refuses a batch because of those of its keys that were used before.
+func (v *visit) refuseReuse(found []uint64) {
+	for i := range v.answers {
+		v.answers[i] = linkedLineFailed(v.cmds[i].Op)
+		if found[i] != 0 {
+			v.answers[i].Refusal = engine.Refusal{
+				Code: engine.IdempotencyKeyParameterMismatch, Field: "Idempotency-Key",
+				Detail: "the key was used before, but not in this batch",
+			}
+		}
+	}
 }
 
 // widen turns a call on a reservation's home into a visit of all its SKUs.
