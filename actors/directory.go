@@ -90,10 +90,11 @@ func (c *cell) release() {
 
 // forget takes a cell from memory if nobody uses it and nothing of it is unsaved. It reports
 // whether it did. Since senders count themselves in under the shard's lock, the mailbox is empty
-// for good then, and whoever asks for the SKU next makes a new cell.
+// for good then, and whoever asks for the SKU next makes a new cell. The turn that gave the last
+// answer may call it: all that is left of that turn is to return.
 func (s *System) forget(c *cell) bool {
 	c.shard.mu.Lock()
-	if c.inFlight.Load() != 0 || c.dirty.Load() || c.saving.Load() || !c.quiet() || c.shard.cells[c.sku] != c {
+	if c.inFlight.Load() != 0 || c.dirty.Load() || !c.quiet() || c.shard.cells[c.sku] != c {
 		c.shard.mu.Unlock()
 		return false
 	}
@@ -131,6 +132,9 @@ func (s *System) load(c *cell) {
 	}
 	c.loaded.Store(true)
 	c.open()
+	if c.inFlight.Load() == 0 && !c.exists.Load() {
+		s.forget(c) // Whoever wanted it has left before it was there.
+	}
 }
 
 // post sends a message to the cell's actor. The directory has the mailbox itself, so there is no
