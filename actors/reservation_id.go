@@ -62,6 +62,9 @@ func (x *ids) Ref(id string) (ref engine.ReservationRef, ok bool) {
 	if err != nil || n <= idPrefix || buf[0] != idVersion {
 		return ref, false
 	}
+	if base64.RawURLEncoding.EncodedLen(n) != len(id) {
+		return ref, false // The decoder skips line breaks; an id has one spelling.
+	}
 	ref.Nonce = binary.LittleEndian.Uint64(buf[1:])
 	ref.Home = string(buf[idPrefix:n])
 	return ref, ref.Nonce != 0 && binary.LittleEndian.Uint32(buf[9:]) == x.tag(ref)
