@@ -24,9 +24,9 @@ type cell struct {
 
 	inFlight atomic.Int32
 	used     atomic.Uint32 // seconds of the coarse clock
-	// loaded, exists, dirty and saving are for the sweeper: in memory, an item, changed since the
-	// last snapshot, being written to one.
-	loaded, exists, dirty, saving atomic.Bool
+	// loaded, exists and dirty are for the sweeper: in memory, an item, listed for the next snapshot
+	// because it changed. A cell is never listed twice.
+	loaded, exists, dirty atomic.Bool
 
 	// What follows belongs to the actor's turn.
 	stock     *engine.Stock
@@ -34,8 +34,12 @@ type cell struct {
 	err       error  // why the stock could not be loaded
 	scheduled engine.Time
 	capture   *capture
-	// saved belongs to the saver between its turns.
-	saved any
+
+	// saveMu keeps a snapshot from being written while a fenced cell is read from it. saved is the
+	// snapshot's note; reloads counts the fences, since an image from before one is of no use after.
+	saveMu  sync.Mutex
+	saved   any
+	reloads uint32
 }
 
 // tick asks a cell to expire what is due. It is a message without content.
@@ -52,19 +56,28 @@ func (c *cell) Receive(ctx actor.Context) {
 	case *visit:
 		c.visited(m)
 	case tick:
-		c.scheduled = 0
-		c.guard(func() {
-			if c.err == nil {
-				c.expire(c.sys.clock.time(), true)
-			}
-		})
-		c.release()
+		c.ticked()
 	case *capture:
 		c.captured(m)
 	case repair:
 		c.sys.fence([]*cell{c})
 		c.release()
 	}
+}
+
+// ticked is a SKU's turn when the wheel says that something may be due.
+func (c *cell) ticked() {
+	<-c.sys.wheel.ticks
+	now := c.sys.clock.time()
+	if c.scheduled <= now {
+		c.scheduled = 0 // Else this tick is a left-over of an earlier schedule, and the right one comes.
+	}
+	if c.err != nil {
+		c.sys.wheel.add(now+engine.Time(expiryRetry.Milliseconds()), c.sku)
+	} else {
+		c.guard(func() { c.expire(now, true) })
+	}
+	c.release()
 }
 
 // take gives the cell its stock.
@@ -156,10 +169,14 @@ func (s *System) append(r *engine.Record, cells []*cell, w Waiter) {
 
 // markDirty lists the cell for the next snapshot.
 func (c *cell) markDirty() {
-	if c.dirty.Load() {
+	if c.dirty.Load() || !c.dirty.CompareAndSwap(false, true) {
 		return
 	}
-	c.dirty.Store(true)
+	c.list()
+}
+
+// list puts a dirty cell on its partition's list.
+func (c *cell) list() {
 	c.part.mu.Lock()
 	c.part.dirty = append(c.part.dirty, c)
 	c.part.mu.Unlock()

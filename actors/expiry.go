@@ -16,6 +16,8 @@ type wheel struct {
 	mu   sync.Mutex
 	heap deadlineHeap
 	wake chan struct{}
+	// ticks has a place for every tick on its way.
+	ticks chan struct{}
 }
 
 type deadline struct {
@@ -37,7 +39,9 @@ func (h *deadlineHeap) Pop() any {
 	return last
 }
 
-func newWheel(s *System) *wheel { return &wheel{sys: s, wake: make(chan struct{}, 1)} }
+func newWheel(s *System) *wheel {
+	return &wheel{sys: s, wake: make(chan struct{}, 1), ticks: make(chan struct{}, ticksInFlight)}
+}
 
 // add sees to a tick of a SKU at a time.
 func (w *wheel) add(at engine.Time, sku string) {
@@ -69,9 +73,6 @@ func (w *wheel) due(now engine.Time, max int) (skus []string, next engine.Time) 
 	return skus, 0
 }
 
-// wheelPiece is how many SKUs are ticked before the wheel looks at the clock again.
-const wheelPiece = 1024
-
 func (w *wheel) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -79,11 +80,9 @@ func (w *wheel) run() {
 		now := w.sys.clock.time()
 		skus, next := w.due(now, wheelPiece)
 		for _, sku := range skus {
-			c, err := w.sys.acquire(sku, true)
-			if err != nil {
-				panic("actors: expiry was refused") // acquire never does.
+			if !w.tick(sku) {
+				return
 			}
-			c.post(tick{})
 		}
 		pause := time.Hour
 		if next != 0 {
@@ -99,20 +98,41 @@ func (w *wheel) run() {
 	}
 }
 
-// loadDeadlines brings the deadlines of passivated SKUs into the wheel ahead of time.
+// tick sends a tick to a SKU, when fewer than ticksInFlight are on their way: SKUs that have to be
+// loaded for it, if very many fall due together, must not push commands out. It reports false when
+// the system stops.
+func (w *wheel) tick(sku string) bool {
+	select {
+	case <-w.sys.stop:
+		return false
+	case w.ticks <- struct{}{}:
+	}
+	c, err := w.sys.acquire(sku, true)
+	if err != nil {
+		panic("actors: expiry was refused") // acquire never does.
+	}
+	c.post(tick{})
+	return true
+}
+
+// loadDeadlines brings the deadlines of passivated SKUs into the wheel ahead of time. Each is
+// brought once: one that is noted later is of a SKU in memory, which has it in the wheel already.
 func (s *System) loadDeadlines() {
 	every := time.NewTicker(expiryLoadEvery)
 	defer every.Stop()
+	loaded := engine.Time(-1)
 	for {
-		n := 0
 		by := s.clock.time() + engine.Time(expiryHorizon.Milliseconds())
 		err := s.snapshots.Expiring(by, func(sku string, at engine.Time) bool {
-			s.wheel.add(at, sku)
-			n++
-			return n < expiryLoadMax
+			if at > loaded {
+				s.wheel.add(at, sku)
+			}
+			return true
 		})
 		if err != nil {
 			s.log("load deadlines", "error", err)
+		} else {
+			loaded = by
 		}
 		select {
 		case <-s.stop:

@@ -4,7 +4,8 @@ import "github.com/skua-stock/skua/engine"
 
 // fence throws away the memory of SKUs whose turn broke off while it changed them, and reloads
 // them as the log has them: first everything that was appended before must be durable, so that
-// answers that are parked on it still hold. The turn that calls it holds the cells.
+// answers that are parked on it still hold. The turn that calls it holds the cells; the fence adds
+// a hold of its own, which the reload ends.
 func (s *System) fence(cells []*cell) {
 	s.metrics.fenced.Add(float64(len(cells)))
 	for _, c := range cells {
@@ -28,6 +29,8 @@ func (r *reload) Durable(err error) {
 		return
 	}
 	c.sys.read(func() {
+		c.saveMu.Lock()
+		c.reloads++
 		stock, last, saved, err := c.sys.snapshots.Load(c.sku, c.last)
 		if err != nil {
 			c.fail(err)
@@ -35,6 +38,7 @@ func (r *reload) Durable(err error) {
 			c.scheduled, c.capture = 0, nil
 			c.take(stock, last, saved)
 		}
+		c.saveMu.Unlock()
 		c.resume()
 		c.release()
 	})

@@ -61,8 +61,12 @@ const (
 	// is how often. The horizon is longer, so that none is missed.
 	expiryHorizon   = 90 * time.Second
 	expiryLoadEvery = 30 * time.Second
-	// expiryLoadMax bounds the deadlines that one load takes.
-	expiryLoadMax = 100_000
+	// expiryRetry is how long after a SKU could not be loaded its deadline is looked at again.
+	expiryRetry = time.Second
+	// wheelPiece is how many SKUs are ticked before the wheel looks at the clock again;
+	// ticksInFlight bounds the ticks that wait for their SKU.
+	wheelPiece    = 1024
+	ticksInFlight = 1024
 	// sweepEvery is how often idle SKUs are looked for.
 	sweepEvery = 5 * time.Second
 	// sweepSample is how many uses are looked at to find the least recent.

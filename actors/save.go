@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/skua-stock/skua/engine"
@@ -11,15 +12,24 @@ import (
 // bounded pieces, so that a SKU with a million of them goes on answering in between. The item
 // itself is copied in the last turn; what changed since an earlier piece is in a later one again.
 type capture struct {
-	cell *cell
-	im   engine.Image
-	last uint64
-	err  error
-	done chan<- *capture
+	cell    *cell
+	im      engine.Image
+	last    uint64
+	reloads uint32
+	begun   bool
+	err     error
+	done    chan<- *capture
 }
+
+// errFenced says that an image is from before a fence.
+var errFenced = errors.New("the item was reloaded in between")
 
 // captured is a SKU's turn for a piece of its image.
 func (c *cell) captured(k *capture) {
+	if !k.begun {
+		k.begun = true
+		c.dirty.Store(false) // What changes from here on is for the next snapshot.
+	}
 	if c.err != nil {
 		k.err = c.err
 		k.done <- k
@@ -27,9 +37,7 @@ func (c *cell) captured(k *capture) {
 	}
 	if c.capture != k {
 		c.capture = k // The first piece, or the first since a fence.
-		k.im.Holds, k.im.Gone = nil, nil
-		c.saving.Store(true)
-		c.dirty.Store(false)
+		k.im.Holds, k.im.Gone, k.reloads = nil, nil, c.reloads
 	}
 	more := false
 	if !c.guard(func() { more = c.stock.Capture(&k.im, holdsPerCapture) }) {
@@ -58,11 +66,22 @@ func (s *System) Save(ctx context.Context) error {
 		p.dirty = nil
 		p.mu.Unlock()
 	}
+	if err := s.saveAll(ctx, cells); err != nil {
+		return fmt.Errorf("save snapshots: %w", err)
+	}
+	if err := s.snapshots.Commit(through); err != nil {
+		return fmt.Errorf("save snapshots: %w", err)
+	}
+	return nil
+}
+
+// saveAll writes the cells that were listed. After a failure it only waits for the images that are
+// on their way; the cells that it did not come to are listed again.
+func (s *System) saveAll(ctx context.Context, cells []*cell) (failed error) {
 	done := make(chan *capture, capturesInFlight)
-	var failed error
 	sent, written := 0, 0
-	for written < len(cells) {
-		for sent < len(cells) && sent-written < capturesInFlight {
+	for written < sent || failed == nil && sent < len(cells) {
+		for failed == nil && sent < len(cells) && sent-written < capturesInFlight {
 			s.startCapture(cells[sent], done)
 			sent++
 		}
@@ -71,17 +90,14 @@ func (s *System) Save(ctx context.Context) error {
 		if failed == nil {
 			failed = ctx.Err()
 		}
-		if err := s.saveOne(k, failed != nil); err != nil && failed == nil {
+		if err := s.saveOne(k, failed); failed == nil {
 			failed = err
 		}
 	}
-	if failed != nil {
-		return fmt.Errorf("save snapshots: %w", failed)
+	for _, c := range cells[sent:] {
+		c.list()
 	}
-	if err := s.snapshots.Commit(through); err != nil {
-		return fmt.Errorf("save snapshots: %w", err)
-	}
-	return nil
+	return failed
 }
 
 // startCapture counts itself in like any sender, past the limits: it must not starve under load.
@@ -92,35 +108,45 @@ func (s *System) startCapture(c *cell, done chan<- *capture) {
 	c.post(&capture{cell: c, done: done})
 }
 
-func (s *System) saveOne(k *capture, skip bool) error {
+// saveOne writes an image, or sees to it that what it has is not forgotten.
+func (s *System) saveOne(k *capture, failed error) error {
 	c := k.cell
 	defer c.release()
-	err := k.err
-	if err == nil && skip {
-		err = context.Canceled
+	err := errors.Join(k.err, failed)
+	if err == nil {
+		err = c.write(k)
 	}
 	if err == nil {
-		var saved any
-		if saved, err = s.snapshots.Save(&k.im, k.last, c.saved); err == nil {
-			c.saved = saved
-		}
+		return nil
 	}
-	if err != nil {
-		s.unsaved(k)
+	c.markDirty()
+	if !errors.Is(err, errFenced) {
+		// What of it changed is not noted any more, so it is read again from the last snapshot and
+		// the log.
+		s.inFlight.Add(1)
+		c.part.inFlight.Add(1)
+		c.inFlight.Add(1)
+		c.post(repair{})
 	}
-	c.saving.Store(false)
-	return err
+	return fmt.Errorf("item %q: %w", c.sku, err)
 }
 
-// unsaved repairs a SKU whose image could not be written: what of it changed is not noted any
-// more, so it is read again from the last snapshot and the log.
-func (s *System) unsaved(k *capture) {
-	c := k.cell
-	c.markDirty()
-	s.inFlight.Add(1)
-	c.part.inFlight.Add(1)
-	c.inFlight.Add(1)
-	c.post(repair{})
+// write hands an image to the snapshots. A SKU whose creation was fenced is no item, and is not
+// written; an image from before a fence would be news to the stock that was read since.
+func (c *cell) write(k *capture) error {
+	c.saveMu.Lock()
+	defer c.saveMu.Unlock()
+	if c.reloads != k.reloads {
+		return errFenced
+	}
+	if k.im.Sequence == 0 {
+		return nil
+	}
+	saved, err := c.sys.snapshots.Save(&k.im, k.last, c.saved)
+	if err == nil {
+		c.saved = saved
+	}
+	return err
 }
 
 // cells lists the cells that a condition holds for.
