@@ -78,10 +78,12 @@ func (b *batch) addAlerts(p place, m *engine.Movement) {
 	}
 }
 
-// read fills the batch: it waits for one record, and takes what else is durable without waiting. It
+// read fills the batch and returns the index of its last record: it waits for one record, and takes what else is durable without waiting. It
 // does not go beyond the record until, unless that is zero. skip is how many movements of the first
 // record are published already.
-func (b *batch) read(ctx context.Context, feed gateway.Feed, f gateway.Follower, until uint64, skip int) (uint64, error) {
+func (b *batch) read(
+	ctx context.Context, feed gateway.Feed, f gateway.Follower, until uint64, skip int,
+) (uint64, error) {
 	b.reset()
 	index, r, err := f.Next(ctx)
 	if err != nil {

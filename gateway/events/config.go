@@ -83,8 +83,8 @@ func (c *Config) validate() error {
 	if c.ReservationID == nil {
 		errs = append(errs, errors.New("ReservationID is required"))
 	}
-	if c.SyncInterval < 0 || c.MaxAge < 0 || c.EventBytesMax < 0 || c.AlertBytesMax < 0 || c.StopWait < 0 {
-		errs = append(errs, errors.New("SyncInterval, MaxAge, EventBytesMax, AlertBytesMax and StopWait must not be negative"))
+	if min(int64(c.SyncInterval), int64(c.MaxAge), int64(c.StopWait), c.EventBytesMax, c.AlertBytesMax) < 0 {
+		errs = append(errs, errors.New("times and sizes must not be negative"))
 	}
 	return errors.Join(errs...)
 }

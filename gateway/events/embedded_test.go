@@ -50,7 +50,8 @@ func TestClientsCannotWriteToTheChain(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	denied := make(chan error, 16)
-	nc, err := nats.Connect(h.server.ClientURL(), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err }))
+	deny := func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err }
+	nc, err := nats.Connect(h.server.ClientURL(), nats.ErrorHandler(deny))
 	if err != nil {
 		t.Fatal(err)
 	}

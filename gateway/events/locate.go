@@ -63,7 +63,8 @@ func (s *session) beginAfter(last stored) error {
 	}
 	p, err := parsePlace(last.place)
 	if err != nil || last.node != s.o.c.Node {
-		return fmt.Errorf("%w: message %d of %s is of node %q, place %q", errNotOurs, last.sequence, Stream, last.node, last.place)
+		return fmt.Errorf("%w: message %d of %s is of node %q, place %q",
+			errNotOurs, last.sequence, Stream, last.node, last.place)
 	}
 	if _, newest := s.o.c.Feed.Bounds(); p.index > newest {
 		return fmt.Errorf("%w: it has record %d, the log ends at %d", errNotOurs, p.index, newest)
@@ -80,7 +81,8 @@ func (s *session) behind(p place) {
 		s.next, s.skip = p.index+1, 0
 	}
 	if oldest, _ := s.o.c.Feed.Bounds(); oldest > s.next {
-		s.o.gap("the log does not keep what comes after the end of the stream", "stream_ends", p.String(), "log_begins", oldest)
+		s.o.gap("the log does not keep what comes after the end of the stream",
+			"stream_ends", p.String(), "log_begins", oldest)
 		s.next, s.skip = oldest, 0
 	}
 }
@@ -97,7 +99,8 @@ func (s *session) beginEmpty() {
 	s.next, s.skip = max(oldest, settled+1), 0
 	switch {
 	case oldest > settled+1:
-		s.o.gap("the stream is empty and the log does not keep all that may be missing", "settled", settled, "log_begins", oldest)
+		s.o.gap("the stream is empty and the log does not keep all that may be missing",
+			"settled", settled, "log_begins", oldest)
 	case s.sequence == 0 && settled > 0:
 		s.o.gap("the stream is gone with what it had, and goes on without", "settled", settled)
 	}
@@ -114,7 +117,8 @@ func (o *Outbox) doubtful(last, found uint64) error {
 		o.doubt = doubt{last, found, now}
 	}
 	if now.Sub(o.doubt.since) < o.doubtWait {
-		return fmt.Errorf("stream %s is at %d, but its last message is %d: its leader may be changing", Stream, last, found)
+		return fmt.Errorf("stream %s is at %d, but its last message is %d: its leader may be changing",
+			Stream, last, found)
 	}
 	return nil
 }
@@ -128,7 +132,8 @@ func (s *session) checkSuspects(ctx context.Context) error {
 			return err
 		}
 		if !ok || m.place != f.place.String() || m.node != s.o.c.Node {
-			s.o.gap("somebody else has published to the stream, in the place of an event", "event", f.place.String(), "sequence", f.sequence)
+			s.o.gap("somebody else has published to the stream, in the place of an event",
+				"event", f.place.String(), "sequence", f.sequence)
 		}
 		s.o.suspects = s.o.suspects[1:]
 	}

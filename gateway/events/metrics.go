@@ -22,7 +22,8 @@ func newMetrics(r prometheus.Registerer, o *Outbox) *metrics {
 		alerts:    counter("skua_outbox_alerts_total", "Alerts that the stream acknowledged."),
 		retries:   counter("skua_outbox_retries_total", "Sessions with NATS that failed and were begun again."),
 		gaps: counter("skua_outbox_gaps_total",
-			"Times that the event stream was found to lack events that the log does not keep any more. Any is an alarm."),
+			"Times that the event stream was found to lack events that the log does not keep. "+
+				"Any is an alarm."),
 		connected: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "skua_outbox_connected",
 			Help: "1 while the outbox has a session with NATS, else 0.",
