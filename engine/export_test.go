@@ -56,3 +56,14 @@ func (s *Stock) HoldImages() []HoldImage {
 	}
 	return all
 }
+
+// Clone copies a stock, by way of an image of it.
+func (s *Stock) Clone() *Stock {
+	if !s.exists {
+		return NewStock(s.sku)
+	}
+	return Restore(Image{
+		SKU: s.sku, Sequence: s.sequence, Settings: s.settings, Levels: slices.Clone(s.levels),
+		FreedThrough: s.freedThrough,
+	}, slices.Values(s.HoldImages()))
+}
