@@ -31,6 +31,7 @@ type benchCmd struct {
 	Runs      int           `help:"Runs of each; the median is shown." default:"3"`
 	Dir       string        `help:"Where the data of the runs goes; removed afterwards." default:"" placeholder:"DIR"`
 	Profile   string        `help:"Write a CPU profile of this process here." placeholder:"FILE"`
+	Served    string        `name:"server-profile" help:"Write a CPU profile of the server here, when there is one." placeholder:"FILE"`
 	JSON      bool          `name:"json" help:"Print JSON."`
 }
 
@@ -104,7 +105,7 @@ type target struct {
 }
 
 func (c *benchCmd) way(o output, dir, way string, w bench.Workload) (rows []row, err error) {
-	t, err := openTarget(dir, way)
+	t, err := openTarget(dir, way, c.Served)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,7 @@ func (c *benchCmd) once(t *target, p bench.Plan) (r row, err error) {
 	return r, err
 }
 
-func openTarget(dir, way string) (*target, error) {
+func openTarget(dir, way, profile string) (*target, error) {
 	if way == "inprocess" {
 		n, err := node.Open(node.Config{Dir: dir})
 		if err != nil {
@@ -169,7 +170,7 @@ func openTarget(dir, way string) (*target, error) {
 		}
 		return &target{driver: inProcess{n}, close: func() { _ = n.Shut(context.Background(), nil) }}, nil
 	}
-	p, err := spawn(dir)
+	p, err := spawn(dir, "--profile", profile)
 	if err != nil {
 		return nil, err
 	}
@@ -216,12 +217,13 @@ type process struct {
 }
 
 // spawn starts a server with everything embedded on free ports and waits until it is ready.
-func spawn(dir string) (*process, error) {
+func spawn(dir string, more ...string) (*process, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(exe, "serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log", "json")
+	args := []string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log", "json"}
+	cmd := exec.Command(exe, append(args, more...)...)
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
