@@ -212,7 +212,9 @@ func (w *world) clone(next string) *world {
 	c.homes, c.ended = maps.Clone(w.homes), maps.Clone(w.ended)
 	for sku, stock := range w.stocks {
 		c.stocks[sku] = stock.Clone()
-		c.ledgers[sku] = &ledger{sequence: w.ledgers[sku].sequence, levels: maps.Clone(w.ledgers[sku].levels)}
+		l := *w.ledgers[sku]
+		l.levels = maps.Clone(l.levels)
+		c.ledgers[sku] = &l
 	}
 	return c
 }

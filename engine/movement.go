@@ -20,8 +20,9 @@ type Movement struct {
 	Reservation ReservationRef
 	Owner       string
 	ExpiresAt   Time
-	// Holds is how many holds were freed together by this movement, when they were very many;
-	// each has a movement of its own later that changes no level.
+	// Holds is how many holds were freed together, when they were very many, by this movement and
+	// those of other levels in its record; each has a movement of its own later that changes no
+	// level.
 	Holds    int64
 	Alerts   Alerts
 	Settings *Settings

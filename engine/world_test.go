@@ -42,8 +42,16 @@ type world struct {
 
 // ledger is what the movements of an item so far say.
 type ledger struct {
-	sequence uint64
-	levels   map[engine.LevelKey]engine.Counts
+	sequence     uint64
+	reorderPoint int64
+	levels       map[engine.LevelKey]engine.Counts
+}
+
+func (l *ledger) available() (n int64) {
+	for _, c := range l.levels {
+		n += c.Of(engine.Available)
+	}
+	return n
 }
 
 func newWorld(t reporter) *world {
@@ -140,33 +148,98 @@ func (w *world) apply(r *engine.Record, stocks []*engine.Stock) {
 	}
 }
 
-// book enters the movements of a record into the ledgers: gap-free, and each from where the last
-// one left the level.
+// book enters the movements of a record into the ledgers.
 func (w *world) book(r *engine.Record) {
 	w.t.Helper()
-	n := 0
+	var movements []engine.Movement
 	for i, m := range r.Movements {
-		l := w.ledgers[m.SKU]
-		if i != n || m.Sequence != l.sequence+1 {
-			w.t.Fatalf("movement %d (%d in the record) of %q after %d", m.Sequence, i, m.SKU, l.sequence)
+		if i != len(movements) {
+			w.t.Fatalf("movement %d of a record is called its %d", len(movements), i)
 		}
-		n++
-		l.sequence = m.Sequence
-		if m.Level == (engine.LevelKey{}) {
-			continue // New settings.
+		movements = append(movements, *m)
+	}
+	for i := range r.Acts {
+		act := &r.Acts[i]
+		w.alert(r, act)
+		for j := range act.Events {
+			if act.Events[j].Movement() {
+				w.enter(act, &act.Events[j], &movements[0])
+				movements = movements[1:]
+			}
 		}
-		before, known := l.levels[m.Level]
-		if !known {
-			before.Safety = m.Before.Safety
+	}
+	if len(movements) > 0 {
+		w.t.Fatalf("a record has movements that are no events: %+v", movements)
+	}
+}
+
+// enter enters one movement: gap-free, and from where the last one left the level.
+func (w *world) enter(act *engine.Act, e *engine.Event, m *engine.Movement) {
+	w.t.Helper()
+	l := w.ledgers[m.SKU]
+	if m.Sequence != l.sequence+1 || m.Sequence != e.Sequence || m.Cause != act.Op || m.At != w.now {
+		w.t.Fatalf("movement %d of %q by %v at %d comes after %d; its event is %d, by %v at %d",
+			m.Sequence, m.SKU, m.Cause, m.At, l.sequence, e.Sequence, act.Op, w.now)
+	}
+	l.sequence = m.Sequence
+	if m.Settings != nil {
+		l.reorderPoint = m.Settings.ReorderPoint
+		return
+	}
+	before, known := l.levels[m.Level]
+	if !known {
+		before.Safety = m.Before.Safety
+	}
+	if m.Before != before {
+		w.t.Fatalf("movement %d of %q at %q goes from %+v, but the level was left at %+v",
+			m.Sequence, m.SKU, m.Level.Location, m.Before, before)
+	}
+	if bad := broken(&m.After); bad != "" {
+		w.t.Fatalf("movement %d of %q at %q: %s in %+v", m.Sequence, m.SKU, m.Level.Location, bad, m.After)
+	}
+	l.levels[m.Level] = m.After
+}
+
+// alert compares the alerts of an act with what its movements say happened.
+func (w *world) alert(r *engine.Record, act *engine.Act) {
+	w.t.Helper()
+	fell := map[string]bool{} // The items whose reorder point was reached.
+	levels := map[string]*ledger{}
+	for i := range act.Events {
+		e := &act.Events[i]
+		sku := r.SKUs[e.Stock]
+		if levels[sku] == nil {
+			levels[sku] = &ledger{reorderPoint: w.ledgers[sku].reorderPoint, levels: maps.Clone(w.ledgers[sku].levels)}
 		}
-		if m.Before != before {
-			w.t.Fatalf("movement %d of %q at %q goes from %+v, but the level was left at %+v",
-				m.Sequence, m.SKU, m.Level.Location, m.Before, before)
+		if e.Settings != nil {
+			levels[sku].reorderPoint = e.Settings.ReorderPoint
+			continue
 		}
-		if bad := broken(&m.After); bad != "" {
-			w.t.Fatalf("movement %d of %q at %q: %s in %+v", m.Sequence, m.SKU, m.Level.Location, bad, m.After)
+		levels[sku].levels[e.Level] = e.After
+		var want engine.Alerts
+		was, is := e.Before.Of(engine.Available), e.After.Of(engine.Available)
+		owed, owes := e.Before.Of(engine.Backordered), e.After.Of(engine.Backordered)
+		for alert, on := range map[engine.Alerts]bool{
+			engine.OutOfStock:         was > 0 && is == 0,
+			engine.BackInStock:        was == 0 && is > 0,
+			engine.SafetyStockReached: was > 0 && is == 0 && e.After.Safety > 0,
+			engine.BackorderedAlert:   owes > owed,
+			engine.BackorderFilled:    owes < owed,
+		} {
+			if on {
+				want |= alert
+			}
 		}
-		l.levels[m.Level] = m.After
+		if got := e.Alerts &^ engine.ReorderPointReached; got != want {
+			w.t.Fatalf("movement %d of %q has the alerts %v, should have %v", e.Sequence, sku, got.Names(), want.Names())
+		}
+		fell[sku] = fell[sku] || e.Alerts&engine.ReorderPointReached != 0
+	}
+	for sku, l := range levels {
+		before, after, point := w.ledgers[sku].available(), l.available(), l.reorderPoint
+		if want := before > point && after <= point && point > 0; want != fell[sku] && (want || act.Op != engine.OpPutItem) {
+			w.t.Fatalf("%v of %q from %d to %d available, reorder point %d: alert %v", act.Op, sku, before, after, point, fell[sku])
+		}
 	}
 }
 
