@@ -188,7 +188,7 @@ func (s *Stock) unlink(h *hold) {
 func (s *Stock) touch(h *hold) {
 	if s.tracked && !h.changed {
 		h.changed = true
-		s.changed = append(s.changed, h.nonce)
+		s.changed = append(s.changed, h)
 	}
 }
 

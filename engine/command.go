@@ -118,13 +118,14 @@ func (c *Command) KeyHash() [16]byte {
 	return c.hash
 }
 
-// Fingerprint is FNV-1a 64 over everything that makes this command this command, the key apart.
-// Two commands with one key are a retry when their fingerprints agree.
+// Fingerprint is a 64-bit hash over everything that makes this command this command, the key
+// apart. Two commands with one key are a retry when their fingerprints agree. It is in the log, so
+// it never changes.
 func (c *Command) Fingerprint() uint64 {
 	if c.printed {
 		return c.print
 	}
-	f := fnv(14695981039346656037)
+	f := print(0x9e3779b97f4a7c15)
 	f.number(uint64(c.Op))
 	f.text(c.Actor)
 	f.text(c.Reference)
@@ -160,28 +161,29 @@ func (c *Command) Fingerprint() uint64 {
 	return c.print
 }
 
-type fnv uint64
+// print mixes words into a hash: xor, multiply by an odd constant, fold the high half down. The
+// finish of each word makes every bit count for the next.
+type print uint64
 
-const fnvPrime = 1099511628211
-
-func (f *fnv) text(s string) {
-	h := *f
-	for i := 0; i < len(s); i++ {
-		h = (h ^ fnv(s[i])) * fnvPrime
-	}
-	*f = (h ^ fnv(len(s))) * fnvPrime
+func (f *print) number(n uint64) {
+	h := (uint64(*f) ^ n) * 0xd6e8feb86659fd93
+	*f = print(h ^ h>>32)
 }
 
-func (f *fnv) number(n uint64) {
-	h := *f
-	for range 8 {
-		h = (h ^ fnv(n&0xff)) * fnvPrime
-		n >>= 8
+func (f *print) text(s string) {
+	f.number(uint64(len(s)))
+	for ; len(s) >= 8; s = s[8:] {
+		f.number(uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56)
 	}
-	*f = h
+	var last uint64
+	for i := range len(s) {
+		last |= uint64(s[i]) << (8 * i)
+	}
+	f.number(last)
 }
 
-func (f *fnv) settings(s *Settings) {
+func (f *print) settings(s *Settings) {
 	f.number(uint64(s.BackorderLimit))
 	f.number(uint64(s.ReorderPoint))
 	f.number(uint64(len(s.SafetyStock)))

@@ -1,6 +1,9 @@
 package engine
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // Image is a stock written down: the whole of it but for the holds, of which it has only those
 // that changed since the last image, so that a million holds at rest cost nothing.
@@ -45,14 +48,18 @@ func (s *Stock) Track() { s.tracked = true }
 // which replaces and never changes them.
 func (s *Stock) Capture(im *Image, limit int) (more bool) {
 	n := min(limit, len(s.changed))
-	for _, nonce := range s.changed[:n] {
-		h := s.holds[nonce]
-		if h == nil || !h.changed {
-			continue
+	im.Holds = slices.Grow(im.Holds, n)
+	lines := make([]HoldLineImage, 0, n) // One piece of memory for the holds of one line: most.
+	for _, h := range s.changed[:n] {
+		if h.state.Final() {
+			continue // It is over; if an image had it, it is in gone.
 		}
 		h.changed, h.saved = false, true
-		im.Holds = append(im.Holds, h.image())
+		from := len(lines)
+		lines = h.appendLines(lines)
+		im.Holds = append(im.Holds, h.imageWith(lines[from:len(lines):len(lines)]))
 	}
+	clear(s.changed[:n]) // The holds must not be kept alive by what is left of the list.
 	im.Gone = append(im.Gone, s.gone...)
 	s.changed, s.gone = s.changed[n:], nil
 	if len(s.changed) > 0 {
@@ -66,17 +73,23 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 	return false
 }
 
-func (h *hold) image() HoldImage {
+func (h *hold) image() HoldImage { return h.imageWith(h.appendLines(nil)) }
+
+func (h *hold) appendLines(lines []HoldLineImage) []HoldLineImage {
+	for i := range h.lines() {
+		l := h.at(i)
+		lines = append(lines, HoldLineImage{Level: int(l.level), LineStatus: l.LineStatus})
+	}
+	return lines
+}
+
+func (h *hold) imageWith(lines []HoldLineImage) HoldImage {
 	im := HoldImage{
 		Nonce: h.nonce, Deadline: h.deadline, State: h.state, Owner: h.owner(),
-		Others: h.others(), Lines: make([]HoldLineImage, h.lines()),
+		Others: h.others(), Lines: lines,
 	}
 	if h.rest != nil {
 		im.Home = h.rest.home
-	}
-	for i := range im.Lines {
-		l := h.at(i)
-		im.Lines[i] = HoldLineImage{Level: int(l.level), LineStatus: l.LineStatus}
 	}
 	return im
 }

@@ -25,8 +25,9 @@ type Stock struct {
 
 	// tracked says that somebody takes snapshots: then changed and gone list the holds that
 	// differ from the last one.
-	tracked       bool
-	changed, gone []uint64
+	tracked bool
+	changed []*hold
+	gone    []uint64
 }
 
 // levelsSearched is how many levels are found by looking at each; more have a map.
