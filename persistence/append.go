@@ -7,7 +7,7 @@ import (
 	"github.com/skua-stock/skua/persistence/codec"
 )
 
-// hash is FNV-1a 32, the hash by which NATS partitions subjects.
+// partitionOf is FNV-1a 32, the hash by which NATS partitions subjects, modulo the partitions.
 func (s *Store) partitionOf(sku string) int {
 	h := uint32(2166136261)
 	for i := 0; i < len(sku); i++ {
@@ -36,6 +36,9 @@ func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(err
 
 	index, err := s.wal.Append(p.buf, w)
 	if err != nil {
+		for _, position := range e.Positions {
+			s.partitions[position.Partition].number-- // The numbers have no gaps.
+		}
 		return 0, fmt.Errorf("append a record: %w", err)
 	}
 	if cap(p.buf) > bufferKept {
