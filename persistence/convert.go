@@ -156,35 +156,6 @@ func (s *Store) retire() error {
 	return nil
 }
 
-// KeepLog has the log kept for a reader: through returns the index through which it needs the log
-// no more. It is noted with every Commit, see ReaderAt.
-func (s *Store) KeepLog(name string, through func() uint64) {
-	s.readerMu.Lock()
-	defer s.readerMu.Unlock()
-	s.readers = append(s.readers, reader{name, through})
-}
-
-// reader is somebody who reads the log at their own pace.
-type reader struct {
-	name    string
-	through func() uint64
-}
-
-// ReaderAt returns how far a reader of the log had come at the last Commit.
-func (s *Store) ReaderAt(name string) (uint64, error) { return s.snapshots.Mark("reader/" + name) }
-
-// noteReaders writes down how far the readers are.
-func (s *Store) noteReaders() error {
-	s.readerMu.Lock()
-	defer s.readerMu.Unlock()
-	for _, r := range s.readers {
-		if err := s.snapshots.SetMark("reader/"+r.name, r.through()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // upkeep watches the disk and the table of keys, and cuts the log.
 func (s *Store) upkeep() {
 	every := time.NewTicker(upkeepEvery)
@@ -238,12 +209,7 @@ func (s *Store) LogBytes() int64 {
 // cut lets old segments go: those that recovery, history and readers need no more, except for
 // what is kept for event streams to resume.
 func (s *Store) cut() error {
-	through := s.safe.Load()
-	s.readerMu.Lock()
-	for _, reader := range s.readers {
-		through = min(through, reader.through())
-	}
-	s.readerMu.Unlock()
+	through := min(s.safe.Load(), s.readThrough())
 	keep := s.o.LogKeep
 	segments := s.wal.Segments()
 	for i := len(segments) - 1; i >= 0; i-- {

@@ -38,6 +38,9 @@ const (
 	// not compete with turns; it rests less the more sealed segments wait.
 	converterPiece = 1000
 	converterPause = 200 * time.Microsecond
+	// readerGrace is how long after the start the log is kept for a reader of the last run that has
+	// not come back.
+	readerGrace = 10 * time.Minute
 	// pagesRemembered bounds the places of history pages that are remembered, for the next page.
 	pagesRemembered = 10_000
 	// recallShards is how many locks the table of keys has: one for each value of a byte.

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -40,6 +41,9 @@ func (s *Store) recover() error {
 	if err := s.loadBuckets(); err != nil {
 		return err
 	}
+	if err := s.loadReaders(); err != nil {
+		return err
+	}
 	s.wal, err = wal.Open(s.o.FS.PathJoin(s.dir, logDir), wal.Options{
 		FS: s.o.FS, SegmentBytes: s.o.SegmentBytes, PendingBytesMax: pendingBytesHard,
 		Recover: r.replay, OnFailure: s.o.OnFailure, OnGroup: s.metrics.group, Logger: s.o.Logger,
@@ -61,6 +65,29 @@ func (s *Store) recover() error {
 	s.o.Logger.Info("recovered", "records", r.records, "items", len(r.items), "through", s.wal.Last(),
 		"seconds", time.Since(start).Seconds())
 	return nil
+}
+
+// refuseWithoutLog notices that the log is gone, or is not there yet, before anything is made in
+// its place.
+func (s *Store) refuseWithoutLog() error {
+	fsys := s.o.FS
+	logs := fsys.PathJoin(s.dir, logDir)
+	if names, err := fsys.List(logs); err == nil && len(names) > 0 {
+		return nil
+	}
+	state := fsys.PathJoin(s.dir, snapshotDir)
+	if there, err := snapshot.Exists(fsys, state); err != nil || !there {
+		return err
+	}
+	db, err := snapshot.Open(state, snapshot.Options{FS: fsys, ReadOnly: true, OnFailure: s.o.OnFailure, Logger: s.o.Logger})
+	if err != nil {
+		return err
+	}
+	through, err := db.Through()
+	if err = errors.Join(err, db.Close()); err == nil && through > 0 {
+		err = fmt.Errorf("the snapshots cover the log through record %d, but there is no log in %s", through, logs)
+	}
+	return err
 }
 
 // loadBuckets learns what the history has, and its keys as far as they are to be remembered.

@@ -94,6 +94,7 @@ type Store struct {
 	catalog  catalog
 	readers  []reader
 	readerMu sync.Mutex
+	opened   time.Time
 
 	buckets   atomic.Pointer[[]snapshot.Bucket] // as of now
 	converted atomic.Uint64                     // last record that is in a bucket
@@ -147,6 +148,9 @@ func (s *Store) open() (err error) {
 		return fmt.Errorf("sync the parent directory: %w", err)
 	}
 	s.partitions = make([]partition, s.Manifest.Partitions)
+	if err := s.refuseWithoutLog(); err != nil {
+		return err
+	}
 	s.snapshots, err = snapshot.Open(fsys.PathJoin(s.dir, snapshotDir), snapshot.Options{
 		FS: fsys, CacheBytes: s.o.CacheBytes, OnFailure: s.o.OnFailure, Logger: s.o.Logger,
 	})
@@ -257,12 +261,14 @@ func (s *Store) Save(im *engine.Image, last uint64, note any) (any, error) {
 // Commit makes what was saved survive a crash.
 func (s *Store) Commit(through uint64) error {
 	converted := s.converted.Load() // Before the flush, which makes the buckets until here durable.
-	if err := s.noteReaders(); err != nil {
+	committed, err := s.noteReaders()
+	if err != nil {
 		return err
 	}
 	if err := s.snapshots.Commit(through); err != nil {
 		return err
 	}
+	committed()
 	s.safe.Store(min(through, converted))
 	s.metrics.committed.Set(float64(through))
 	return nil

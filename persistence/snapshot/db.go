@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -77,6 +78,19 @@ func Open(dir string, o Options) (*DB, error) {
 	return &DB{pebble: db, fs: o.FS, dir: dir, opts: opts}, nil
 }
 
+// Exists reports whether a directory has snapshots. One that was only being made when the process
+// died has none.
+func Exists(fsys vfs.FS, dir string) (bool, error) {
+	desc, err := pebble.Peek(dir, fsys)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for snapshots in %s: %w", dir, err)
+	}
+	return desc.Exists, nil
+}
+
 // Close closes the snapshots. What was not committed may be lost; the log has it.
 func (d *DB) Close() error {
 	if err := d.pebble.Close(); err != nil {
@@ -139,6 +153,18 @@ func (d *DB) Mark(name string) (uint64, error) {
 		return 0, fmt.Errorf("snapshot row %q has %d bytes, want 8", name, len(b))
 	}
 	return binary.BigEndian.Uint64(b), nil
+}
+
+// Marks calls yield with the named places whose names begin with a prefix, and the rest of the name.
+func (d *DB) Marks(prefix string, yield func(rest string, index uint64)) error {
+	lower := append([]byte{keyMeta}, prefix...)
+	return d.scan(lower, after(lower), func(key, v []byte) (bool, error) {
+		if len(v) != 8 {
+			return false, fmt.Errorf("snapshot row %q has %d bytes, want 8", key[1:], len(v))
+		}
+		yield(string(key[len(lower):]), binary.BigEndian.Uint64(v))
+		return true, nil
+	})
 }
 
 // SetMark notes a named place in the log, with the next Commit.
