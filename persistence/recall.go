@@ -21,7 +21,7 @@ type recall struct {
 }
 
 type generation struct {
-	began  engine.Time // when its first key came
+	began  engine.Time // when its first key came; zero before
 	closed engine.Time // when it stopped being the young one
 	count  atomic.Int64
 	shards [recallShards]table
@@ -86,7 +86,9 @@ func (r *recall) turn(now engine.Time) *generation {
 	defer r.mu.Unlock()
 	g := r.young.Load()
 	if g.count.Load() == 0 {
-		g.began = now
+		if g.began == 0 { // Others may read it as soon as there is one key.
+			g.began = now
+		}
 		return g
 	}
 	if g.count.Load() < r.capacity && now-g.began <= engine.Time((KeyWindowMax/2).Milliseconds()) {

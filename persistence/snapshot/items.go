@@ -52,6 +52,9 @@ func (d *DB) Load(sku string) (s *engine.Stock, last uint64, n *Note, err error)
 			return nil, 0, nil, fmt.Errorf("load holds of item %q, chunk %d: %w", sku, c.number, err)
 		}
 	}
+	if len(holds) != im.Open {
+		return nil, 0, nil, fmt.Errorf("load holds of item %q: the chunks have %d, the item says %d", sku, len(holds), im.Open)
+	}
 	return engine.Restore(im, maps.Values(holds)), last, n, nil
 }
 
