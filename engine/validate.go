@@ -38,15 +38,17 @@ func ValidName(s string) string {
 	case s == "." || s == "..":
 		return `must not be "." or ".."`
 	}
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c >= 0x7f {
-			return validUnicode(s)
-		}
-	}
-	return ""
+	return validUnicode(s)
 }
 
 func validUnicode(s string) string {
+	ascii := true
+	for i := 0; i < len(s); i++ {
+		ascii = ascii && s[i] >= 0x20 && s[i] < 0x7f
+	}
+	if ascii {
+		return ""
+	}
 	if !utf8.ValidString(s) {
 		return "must be valid UTF-8"
 	}
@@ -58,65 +60,77 @@ func validUnicode(s string) string {
 	return ""
 }
 
+// faults keeps the refusal that comes first in the order of precedence; of several with one code,
+// that which was met first.
+type faults struct{ first Refusal }
+
+func (f *faults) add(r Refusal) {
+	if r.Refused() && (!f.first.Refused() || r.Code < f.first.Code) {
+		f.first = r
+	}
+}
+
+// name adds what is wrong with a SKU or a location.
+func (f *faults) name(field, name string) {
+	if bad := ValidName(name); bad != "" {
+		f.add(refuse(InvalidRequest, field, field+" "+bad))
+	}
+}
+
+// text adds what is wrong with a text that may be empty.
+func (f *faults) text(field, text string, bytesMax int) {
+	if len(text) > bytesMax {
+		f.add(refuse(InvalidRequest, field, fmt.Sprintf("%s must be at most %d bytes, is %d", field, bytesMax, len(text))))
+	}
+	if bad := validUnicode(text); bad != "" {
+		f.add(refuse(InvalidRequest, field, field+" "+bad))
+	}
+}
+
 // Validate reports what of the command itself breaks a rule, whatever the stock. It names the
 // field and the rule. A command that passes may still be refused for what the stock is.
 func (c *Command) Validate() Refusal {
+	var f faults
 	if c.Op.Mutates() {
-		if r := c.validateCarried(); r.Refused() {
-			return r
-		}
+		c.validateCarried(&f)
 	}
 	switch c.Op {
-	case OpReserve, OpCommit:
-		return c.validateReservation()
+	case OpReserve:
+		c.validateReservation(&f)
+		f.add(validateTTL(c.TTL))
+	case OpCommit:
+		c.validateReservation(&f)
 	case OpConfirm, OpFulfill, OpCancel:
-		return validateLines(c.Lines, true)
+		validateLines(&f, c.Lines, true)
 	case OpExtend:
-		return validateTTL(c.TTL)
-	case OpRelease, OpGetReservation:
-		return Refusal{}
-	}
-	if bad := ValidName(c.SKU); bad != "" {
-		return refuse(InvalidRequest, "sku", "sku "+bad)
-	}
-	switch c.Op {
+		f.add(validateTTL(c.TTL))
 	case OpGetItem:
-		return Refusal{}
+		f.name("sku", c.SKU)
 	case OpPutItem:
-		return c.validateSettings()
+		f.name("sku", c.SKU)
+		c.Settings.validate(&f)
+	case OpReceive, OpRestock, OpAdjust, OpSet, OpMove:
+		f.name("sku", c.SKU)
+		f.name("location", c.Location)
+		c.validateChange(&f)
 	}
-	if bad := ValidName(c.Location); bad != "" {
-		return refuse(InvalidRequest, "location", "location "+bad)
-	}
-	return c.validateChange()
+	return f.first
 }
 
 // validateCarried checks what every mutation carries: key, reason, reference and actor.
-func (c *Command) validateCarried() Refusal {
-	switch {
-	case c.Key == "":
-		return refuse(IdempotencyKeyRequired, "Idempotency-Key", "every change needs an idempotency key")
-	case len(c.Key) > KeyBytesMax:
-		return refuse(InvalidRequest, "Idempotency-Key",
-			fmt.Sprintf("an idempotency key must be at most %d bytes, is %d", KeyBytesMax, len(c.Key)))
-	case len(c.Owner) > OwnerBytesMax:
-		return refuse(InvalidRequest, "owner",
-			fmt.Sprintf("owner must be at most %d bytes, is %d", OwnerBytesMax, len(c.Owner)))
-	case len(c.Actor) > ActorBytesMax:
-		return refuse(InvalidRequest, "actor",
-			fmt.Sprintf("actor must be at most %d bytes, is %d", ActorBytesMax, len(c.Actor)))
+func (c *Command) validateCarried(f *faults) {
+	if c.Key == "" {
+		f.add(refuse(IdempotencyKeyRequired, "Idempotency-Key", "every change needs an idempotency key"))
 	}
-	for _, f := range [...]struct{ field, text string }{{"owner", c.Owner}, {"actor", c.Actor}, {"Idempotency-Key", c.Key}} {
-		if bad := validUnicode(f.text); bad != "" {
-			return refuse(InvalidRequest, f.field, f.field+" "+bad)
-		}
-	}
+	f.text("Idempotency-Key", c.Key, KeyBytesMax)
+	f.text("owner", c.Owner, OwnerBytesMax)
+	f.text("actor", c.Actor, ActorBytesMax)
 	if c.Reason != "" {
 		if _, ok := reasonSet[c.Reason]; !ok {
-			return refuse(InvalidReason, "reason", "reason must be one of "+strings.Join(Reasons, ", "))
+			f.add(refuse(InvalidReason, "reason", "reason must be one of "+strings.Join(Reasons, ", ")))
 		}
 	}
-	return validateReference(c.Reference)
+	f.add(validateReference(c.Reference))
 }
 
 // validateReference asks for the outer form of a URI (RFC 3986: a scheme, then no spaces).
@@ -147,83 +161,79 @@ func schemeLetters(s string) bool {
 	return true
 }
 
-func (c *Command) validateSettings() Refusal {
-	s := &c.Settings
-	if r := validateAtLeast("backorder_limit", s.BackorderLimit, 0); r.Refused() {
-		return r
-	}
-	if r := validateAtLeast("reorder_point", s.ReorderPoint, 0); r.Refused() {
-		return r
-	}
-	if len(s.SafetyStock) > LocationsMax || len(s.LocationOrder) > LocationsMax {
-		return refuse(InvalidRequest, "location_order", fmt.Sprintf("an item has at most %d locations", LocationsMax))
-	}
-	for _, loc := range slices.Sorted(maps.Keys(s.SafetyStock)) { // The same refusal every time.
-		if bad := ValidName(loc); bad != "" {
-			return refuse(InvalidRequest, "safety_stock", "a location of safety_stock "+bad)
+func (s *Settings) validate(f *faults) {
+	f.add(validateAtLeast("backorder_limit", s.BackorderLimit, 0))
+	f.add(validateAtLeast("reorder_point", s.ReorderPoint, 0))
+	tooMany := func(field string, n int) bool {
+		if n > LocationsMax {
+			f.add(refuse(InvalidRequest, field, fmt.Sprintf("an item has at most %d locations", LocationsMax)))
 		}
-		if r := validateAtLeast("safety_stock."+loc, s.SafetyStock[loc], 0); r.Refused() {
-			return r
+		return n > LocationsMax
+	}
+	if !tooMany("safety_stock", len(s.SafetyStock)) {
+		for _, loc := range slices.Sorted(maps.Keys(s.SafetyStock)) { // The same refusal every time.
+			if bad := ValidName(loc); bad != "" {
+				f.add(refuse(InvalidRequest, "safety_stock", "a location of safety_stock "+bad))
+			}
+			f.add(validateAtLeast("safety_stock."+loc, s.SafetyStock[loc], 0))
 		}
 	}
-	seen := make(map[string]bool, len(s.LocationOrder))
-	for i, loc := range s.LocationOrder {
-		field := fmt.Sprintf("location_order[%d]", i)
-		if bad := ValidName(loc); bad != "" {
-			return refuse(InvalidRequest, field, field+" "+bad)
+	if !tooMany("location_order", len(s.LocationOrder)) {
+		seen := make(map[string]bool, len(s.LocationOrder))
+		for i, loc := range s.LocationOrder {
+			field := fmt.Sprintf("location_order[%d]", i)
+			f.name(field, loc)
+			if seen[loc] {
+				f.add(refuse(InvalidRequest, field, field+" names a location twice"))
+			}
+			seen[loc] = true
 		}
-		if seen[loc] {
-			return refuse(InvalidRequest, field, field+" names a location twice")
-		}
-		seen[loc] = true
 	}
-	return Refusal{}
 }
 
 // validateChange checks receive, restock, adjust, set and move.
-func (c *Command) validateChange() Refusal {
+func (c *Command) validateChange(f *faults) {
 	switch c.Op {
 	case OpAdjust:
-		if c.Reason == "" {
-			return refuse(InvalidReason, "reason", "adjust needs a reason")
-		}
-		if !settable(c.State) {
-			return refuse(InvalidStateName, "state", notSettable)
-		}
-		if c.Quantity == 0 {
-			return refuse(InvalidQuantityTooLow, "delta", "delta must not be zero")
-		}
-		if c.Quantity < -QuantityMax {
-			return refuse(InvalidQuantityTooLow, "delta", fmt.Sprintf("delta must be at least -%d", int64(QuantityMax)))
-		}
-		if c.Quantity > QuantityMax {
-			return refuse(InvalidQuantityTooHigh, "delta", fmt.Sprintf("delta must be at most %d", int64(QuantityMax)))
-		}
+		c.validateAdjust(f)
 	case OpSet:
 		if !settable(c.State) {
-			return refuse(InvalidStateName, "state", notSettable)
+			f.add(refuse(InvalidStateName, "state", notSettable))
 		}
-		if r := validateAtLeast("quantity", c.Quantity, 0); r.Refused() {
-			return r
-		}
+		f.add(validateAtLeast("quantity", c.Quantity, 0))
 	case OpMove:
-		if !movable(c.From) && c.From != OnHand {
-			return refuse(InvalidStateName, "from", "from must be one of available, damaged, quality_control, other, on_hand")
+		switch {
+		case !movable(c.From) && c.From != OnHand:
+			f.add(refuse(InvalidStateName, "from", "from must be one of available, damaged, quality_control, other, on_hand"))
+		case !movable(c.To):
+			f.add(refuse(InvalidStateName, "to", "to must be one of available, damaged, quality_control, other"))
+		case c.From == c.To || c.From == OnHand && c.To == Available:
+			f.add(refuse(InvalidStateName, "to", "to must be another state than from"))
 		}
-		if !movable(c.To) {
-			return refuse(InvalidStateName, "to", "to must be one of available, damaged, quality_control, other")
-		}
-		if c.From == c.To || c.From == OnHand && c.To == Available {
-			return refuse(InvalidStateName, "to", "to must be another state than from")
-		}
-		return validateAtLeast("quantity", c.Quantity, 1)
+		f.add(validateAtLeast("quantity", c.Quantity, 1))
 	default:
-		return validateAtLeast("quantity", c.Quantity, 1)
+		f.add(validateAtLeast("quantity", c.Quantity, 1))
 	}
-	if c.HasChangeFrom {
-		return validateAtLeast("change_from_quantity", c.ChangeFrom, 0)
+	if c.HasChangeFrom && (c.Op == OpAdjust || c.Op == OpSet) {
+		f.add(validateAtLeast("change_from_quantity", c.ChangeFrom, 0))
 	}
-	return Refusal{}
+}
+
+func (c *Command) validateAdjust(f *faults) {
+	if c.Reason == "" {
+		f.add(refuse(InvalidReason, "reason", "adjust needs a reason"))
+	}
+	if !settable(c.State) {
+		f.add(refuse(InvalidStateName, "state", notSettable))
+	}
+	switch {
+	case c.Quantity == 0:
+		f.add(refuse(InvalidQuantityTooLow, "delta", "delta must not be zero"))
+	case c.Quantity < -QuantityMax:
+		f.add(refuse(InvalidQuantityTooLow, "delta", fmt.Sprintf("delta must be at least -%d", int64(QuantityMax))))
+	case c.Quantity > QuantityMax:
+		f.add(refuse(InvalidQuantityTooHigh, "delta", fmt.Sprintf("delta must be at most %d", int64(QuantityMax))))
+	}
 }
 
 const notSettable = "state must be one of on_hand, available, damaged, quality_control, other; " +
@@ -245,51 +255,42 @@ func validateAtLeast(field string, q, least int64) Refusal {
 	return Refusal{}
 }
 
-func (c *Command) validateReservation() Refusal {
+func (c *Command) validateReservation(f *faults) {
 	if len(c.Lines) == 0 {
-		return refuse(InvalidRequest, "lines", "a reservation needs at least one line")
+		f.add(refuse(InvalidRequest, "lines", "a reservation needs at least one line"))
 	}
-	if r := validateLines(c.Lines, false); r.Refused() {
-		return r
-	}
-	if c.Op == OpCommit {
-		return Refusal{}
-	}
-	return validateTTL(c.TTL)
+	validateLines(f, c.Lines, false)
 }
 
 // validateLines checks the lines of a reservation, or of a step: there a location must not be
-// left out where the item has several, which only the stock can tell.
-func validateLines(lines []Line, step bool) Refusal {
-	var any int64
+// left out where the reservation has several for the item, which only the stock can tell. When
+// there are too many lines, they are not looked at.
+func validateLines(f *faults, lines []Line, step bool) {
 	if len(lines) > LinesMax {
-		return refuse(TooManyLines, "lines", fmt.Sprintf("at most %d lines, there are %d", LinesMax, len(lines)))
+		f.add(refuse(TooManyLines, "lines", fmt.Sprintf("at most %d lines, there are %d", LinesMax, len(lines))))
+		return
 	}
+	least := int64(1)
+	if step {
+		least = 0
+	}
+	var units int64
 	for i := range lines {
 		l := &lines[i]
 		if bad := ValidName(l.SKU); bad != "" {
-			return refuse(InvalidRequest, fmt.Sprintf("lines[%d].sku", i), "sku "+bad)
+			f.add(refuse(InvalidRequest, fmt.Sprintf("lines[%d].sku", i), "sku "+bad))
 		}
-		if l.Location != "" {
-			if bad := ValidName(l.Location); bad != "" {
-				return refuse(InvalidRequest, fmt.Sprintf("lines[%d].location", i), "location "+bad)
-			}
+		if bad := ValidName(l.Location); bad != "" && l.Location != "" {
+			f.add(refuse(InvalidRequest, fmt.Sprintf("lines[%d].location", i), "location "+bad))
 		}
-		if l.Quantity < 1 || l.Quantity > QuantityMax {
-			least := int64(1)
-			if step {
-				least = 0
-			}
-			if r := validateAtLeast(fmt.Sprintf("lines[%d].quantity", i), l.Quantity, least); r.Refused() {
-				return r
-			}
+		if l.Quantity < least || l.Quantity > QuantityMax {
+			f.add(validateAtLeast(fmt.Sprintf("lines[%d].quantity", i), l.Quantity, least))
 		}
-		any |= l.Quantity
+		units |= l.Quantity
 	}
-	if len(lines) > 0 && any == 0 {
-		return refuse(InvalidQuantityTooLow, "lines", "at least one line must have a quantity of 1 or more")
+	if step && len(lines) > 0 && units == 0 {
+		f.add(refuse(InvalidQuantityTooLow, "lines", "at least one line must have a quantity of 1 or more"))
 	}
-	return Refusal{}
 }
 
 // validateTTL allows zero: the default.
