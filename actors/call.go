@@ -80,8 +80,9 @@ func (c *cell) turn(k *call) {
 	}
 	done := false
 	ok := c.guard(func() {
-		c.expire(c.sys.clock.time(), false)
-		done = c.decide(k)
+		now := c.sys.clock.time()
+		c.expire(now, false)
+		done = c.decide(k, now)
 	})
 	switch {
 	case !ok:
@@ -93,7 +94,7 @@ func (c *cell) turn(k *call) {
 
 // decide answers the command of a call. It reports false when the answer is in k.ans, to be
 // parked, and true when the call is somebody else's now.
-func (c *cell) decide(k *call) (done bool) {
+func (c *cell) decide(k *call, now engine.Time) (done bool) {
 	switch op := k.cmd.Op; {
 	case op == engine.OpGetItem:
 		if !c.stock.Exists() {
@@ -120,16 +121,16 @@ func (c *cell) decide(k *call) (done bool) {
 			return true
 		}
 	}
-	return c.change(k)
+	return c.change(k, now)
 }
 
 // change decides a command on this SKU alone. It reports true when the answer waits with the
 // record.
-func (c *cell) change(k *call) bool {
+func (c *cell) change(k *call, now engine.Time) bool {
 	t := turns.Get().(*turnScratch)
 	defer turns.Put(t)
 	t.stocks = append(t.stocks[:0], c.stock)
-	t.Begin(c.sys.clock.time(), t.stocks)
+	t.Begin(now, t.stocks)
 	if k.cmd.Op == engine.OpGetReservation {
 		k.ans.Reservation, _ = t.ReservationView(k.cmd.Reservation)
 		c.sys.name(&k.ans)
