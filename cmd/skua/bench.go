@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +52,7 @@ type row struct {
 }
 
 // windows are how many operations are in flight, by way in: one, many clients, and a long pipe.
-var windows = map[string][]int{"inprocess": {1, 1024, 16384}, "nats": {1, 256, 4096}, "http": {1, 64}}
+var windows = map[string][]int{"inprocess": {1, 1024, 8192}, "nats": {1, 256, 4096}, "http": {1, 64}}
 
 func (c *benchCmd) Run(o output) error {
 	dir, err := os.MkdirTemp(c.Dir, "skua-bench-")
@@ -85,6 +87,12 @@ func (c *benchCmd) measure(o output, dir string) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(rows)
 	}
+	disk, err := bench.SyncTime(dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.out, "%s, %d cores, %s; 4 KiB and an fsync take %.0f µs (median)\n",
+		runtime.GOOS+"/"+runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.Version(), float64(disk.Nanoseconds())/1e3)
 	return printRows(o, rows)
 }
 
@@ -100,8 +108,34 @@ func workload(name string) (bench.Workload, error) {
 // target is an engine to measure.
 type target struct {
 	driver bench.Driver
-	pid    int // of the server; 0 for one in this process
+	pid    int    // of the server; 0 for one in this process
+	http   string // of the server
 	close  func()
+}
+
+// settleWait bounds the wait for the events of what came before a measurement.
+const settleWait = 2 * time.Minute
+
+// settle waits until the server has published all events, so that one measurement does not pay
+// for another.
+func (t *target) settle() error {
+	if t.http == "" {
+		return nil
+	}
+	for end := time.Now().Add(settleWait); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		resp, err := http.Get("http://" + t.http + "/metrics")
+		if err != nil {
+			return err
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			return err
+		}
+		if strings.Contains(string(b), "\nskua_outbox_lag_records 0\n") {
+			return nil
+		}
+	}
+	return errors.New("the server's events are not published")
 }
 
 func (c *benchCmd) way(o output, dir, way string, w bench.Workload) (rows []row, err error) {
@@ -116,6 +150,9 @@ func (c *benchCmd) way(o output, dir, way string, w bench.Workload) (rows []row,
 	for _, window := range windows[way] {
 		var runs []row
 		for n := range c.Runs {
+			if err := t.settle(); err != nil {
+				return rows, err
+			}
 			r, err := c.once(t, bench.Plan{
 				Workload: w, Window: window, Workers: min(window, 2*runtime.GOMAXPROCS(0)),
 				Warmup: c.Warmup, Length: c.Length, Name: fmt.Sprint("w", window, "r", n),
@@ -174,7 +211,7 @@ func openTarget(dir, way, profile string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{pid: p.cmd.Process.Pid, close: p.stop}
+	t := &target{pid: p.cmd.Process.Pid, http: p.http, close: p.stop}
 	switch way {
 	case "nats":
 		nc, err := nats.Connect(p.nats)
