@@ -165,10 +165,7 @@ func (s *Stock) settle(act *Act) {
 }
 
 func (s *Stock) free(through Time) {
-	for d := s.queue.first(); d != nil && d.at <= through; d = s.queue.first() {
-		s.queue.remove(d)
-		s.draining = append(s.draining, d)
-	}
+	s.draining = append(s.draining, s.queue.take(through)...)
 	s.freedThrough = max(s.freedThrough, through)
 }
 

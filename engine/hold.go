@@ -1,5 +1,10 @@
 package engine
 
+import (
+	"cmp"
+	"slices"
+)
+
 // hold is one SKU's part of a reservation. It is kept small, since an item can have a million of
 // them: what most do not need is behind rest.
 type hold struct {
@@ -192,6 +197,29 @@ func (q *deadlines) remove(d *due) {
 		q.down(i)
 		q.up(i)
 	}
+}
+
+// take removes and returns the dues at or before now, in order. That all are due is how it is
+// after a long stop, with very many of them: then they are not removed one by one.
+func (q *deadlines) take(now Time) []*due {
+	var taken []*due
+	q.upTo(now, func(d *due) { taken = append(taken, d) })
+	all := len(taken) == len(q.heap)
+	if all {
+		taken = q.heap // Holds of one length come in order, and so this is sorted already.
+	}
+	slices.SortFunc(taken, func(a, b *due) int { return cmp.Compare(a.at, b.at) })
+	if all {
+		for _, d := range taken {
+			d.pos = -1
+		}
+		*q = deadlines{}
+		return taken
+	}
+	for _, d := range taken {
+		q.remove(d)
+	}
+	return taken
 }
 
 func (q *deadlines) swap(i, j int) {
