@@ -181,6 +181,14 @@ func (w *world) enter(act *engine.Act, e *engine.Event, m *engine.Movement) {
 		w.t.Fatalf("movement %d of %q by %v at %d comes after %d; its event is %d, by %v at %d",
 			m.Sequence, m.SKU, m.Cause, m.At, l.sequence, e.Sequence, act.Op, w.now)
 	}
+	if e.Quantity != units(e) || m.Quantity != e.Quantity {
+		w.t.Fatalf("movement %d of %q, %v, is about %d units, not %d", m.Sequence, m.SKU, m.Type, units(e), e.Quantity)
+	}
+	if m.Actor != act.Actor || m.Reason != act.Reason || m.Reference != act.Reference || m.Principal != act.Principal ||
+		m.Type != e.Type || m.From != e.From || m.To != e.To || m.After != e.After || m.Alerts != e.Alerts ||
+		m.Reservation != act.Reservation || m.Owner != act.Owner || m.ExpiresAt != act.ExpiresAt {
+		w.t.Fatalf("the event %+v of %+v became the movement %+v", *e, *act, *m)
+	}
 	l.sequence = m.Sequence
 	if m.Settings != nil {
 		l.reorderPoint = m.Settings.ReorderPoint
@@ -369,6 +377,7 @@ func (w *world) do(cs ...*engine.Command) []engine.Answer {
 	for i := range cs {
 		answers[i] = w.turn.Record.Answer(i)
 		w.answer(cs[i], &outcomes[i], &answers[i])
+		w.carried(cs[i], &w.turn.Record.Acts[i])
 	}
 	w.apply(&w.turn.Record, stocks)
 	for _, s := range stocks {
@@ -447,7 +456,10 @@ func (w *world) answer(c *engine.Command, o *enginetest.Outcome, a *engine.Answe
 		w.t.Fatalf("%s: answered %q %d %v, twin %d %v", tell(c), a.SKU, a.Sequence, a.Created, o.Sequence, o.Created)
 	}
 	if c.Op == engine.OpPutItem {
-		if !a.Settings.Equal(&c.Settings) {
+		want := c.Settings
+		want.SafetyStock = maps.Clone(want.SafetyStock)
+		maps.DeleteFunc(want.SafetyStock, func(_ string, q int64) bool { return q == 0 })
+		if !a.Settings.Equal(&want) {
 			w.t.Fatalf("%s: settings %+v", tell(c), *a.Settings)
 		}
 		return
@@ -455,6 +467,55 @@ func (w *world) answer(c *engine.Command, o *enginetest.Outcome, a *engine.Answe
 	if got := amounts(&a.Level.Counts); got != o.Amounts || a.Level.Key.Location != c.Location {
 		w.t.Fatalf("%s: answered %q (-twin +engine):\n%s", tell(c), a.Level.Key.Location, cmp.Diff(o.Amounts, got))
 	}
+}
+
+// carried looks for everything of a command that its act must carry on.
+func (w *world) carried(c *engine.Command, act *engine.Act) {
+	w.t.Helper()
+	if act.Op != c.Op || act.KeyHash != c.KeyHash() || act.Fingerprint != c.Fingerprint() ||
+		act.Principal != c.Principal || act.Actor != c.Actor || act.Reference != c.Reference ||
+		act.Reason == "" || c.Reason != "" && act.Reason != c.Reason {
+		w.t.Fatalf("%s by %q for %q is logged as %+v", tell(c), c.Actor, c.Reference, *act)
+	}
+	if !slices.Contains(engine.Reasons, act.Reason) {
+		w.t.Fatalf("%s has the reason %q, which is none", tell(c), act.Reason)
+	}
+	for i := range act.Events {
+		e := &act.Events[i]
+		to := c.To
+		if c.Op == engine.OpAdjust || c.Op == engine.OpSet {
+			if to = c.State; to == engine.StateUnset {
+				to = engine.OnHand
+			}
+		}
+		if e.From != c.From || e.To != to || c.Location != "" && e.Quantity != c.Quantity {
+			w.t.Fatalf("%s has the event %+v", tell(c), *e)
+		}
+	}
+}
+
+// units is how many units an event of a reservation is about, by what it did to the level.
+func units(e *engine.Event) int64 {
+	switch e.Type {
+	case engine.StockReserved:
+		return e.After.Reserved - e.Before.Reserved
+	case engine.StockCommitted, engine.ReservationConfirmed:
+		return e.After.Committed - e.Before.Committed
+	case engine.ReservationReleasedEvent:
+		return e.Before.Reserved - e.After.Reserved
+	case engine.StockFulfilled:
+		return e.Before.OnHand - e.After.OnHand
+	case engine.StockCancelled:
+		return e.Before.Committed - e.After.Committed
+	case engine.ReservationExpiredEvent:
+		if e.Before != e.After {
+			return e.Before.Reserved - e.After.Reserved
+		}
+		return e.Line.Quantity // Freed before; nothing of a hold is gone before it expires.
+	case engine.ReservationExtended:
+		return e.Line.Open
+	}
+	return e.Quantity
 }
 
 func (w *world) sameReservation(what string, want enginetest.Reservation, v engine.ReservationView) {

@@ -29,7 +29,14 @@ type Scene struct {
 // Command draws the next valid command for a world that looks like the twin. The nonce is for a new
 // reservation.
 func (s *Scene) Command(t *rapid.T, twin *Twin, now engine.Time, nonce uint64) *engine.Command {
-	c := &engine.Command{Key: "key", Op: rapid.SampledFrom(s.ops(twin)).Draw(t, "op")}
+	c := &engine.Command{
+		Key:       rapid.SampledFrom([]string{"key", "key 2"}).Draw(t, "key"),
+		Op:        rapid.SampledFrom(s.ops(twin)).Draw(t, "op"),
+		Principal: rapid.SampledFrom([]string{"", "shop"}).Draw(t, "principal"),
+		Actor:     rapid.SampledFrom([]string{"", "ann"}).Draw(t, "actor"),
+		Reference: rapid.SampledFrom([]string{"", "order:7"}).Draw(t, "reference"),
+		Reason:    rapid.SampledFrom([]string{"", "", "other"}).Draw(t, "reason"),
+	}
 	switch {
 	case c.Op == engine.OpReserve || c.Op == engine.OpCommit:
 		c.Reservation.Nonce = nonce
@@ -139,7 +146,7 @@ func (s *Scene) settings(t *rapid.T) engine.Settings {
 				if set.SafetyStock == nil {
 					set.SafetyStock = map[string]int64{}
 				}
-				set.SafetyStock[loc] = s.quantity(t, 1)
+				set.SafetyStock[loc] = s.quantity(t, 0)
 			}
 		}
 	}
@@ -231,7 +238,14 @@ func (s *Scene) sku(t *rapid.T) string { return rapid.SampledFrom(s.SKUs).Draw(t
 func (s *Scene) location(t *rapid.T) string {
 	return rapid.SampledFrom(s.Locations).Draw(t, "location")
 }
-func (s *Scene) ttl(t *rapid.T) int64 { return rapid.Int64Range(1, s.TTLMax).Draw(t, "ttl") }
+
+// ttl draws the life of a hold; now and then it is left to the default.
+func (s *Scene) ttl(t *rapid.T) int64 {
+	if rapid.IntRange(0, 15).Draw(t, "ttl given") == 15 {
+		return 0
+	}
+	return rapid.Int64Range(1, s.TTLMax).Draw(t, "ttl")
+}
 
 // quantity draws a quantity of at least least.
 func (s *Scene) quantity(t *rapid.T, least int64) int64 {
