@@ -55,8 +55,12 @@ func (c *cell) captured(k *capture) {
 // Save writes every SKU that changed to its snapshot. When it returns without an error, recovery
 // needs the log only from the place on at which the log was durable when it was called.
 func (s *System) Save(ctx context.Context) error {
-	s.saveMu.Lock()
-	defer s.saveMu.Unlock()
+	select {
+	case s.saving <- struct{}{}:
+		defer func() { <-s.saving }()
+	case <-ctx.Done():
+		return fmt.Errorf("save snapshots: %w", ctx.Err())
+	}
 	through := s.wal.Durable() // Before the lists are taken: what is in the log by now is listed.
 	var cells []*cell
 	for i := range s.partitions {

@@ -60,7 +60,7 @@ type System struct {
 	reading    sync.WaitGroup
 
 	closing atomic.Bool
-	saveMu  sync.Mutex
+	saving  chan struct{} // has one place, for whoever saves
 	stop    chan struct{}
 	loops   sync.WaitGroup
 }
@@ -85,6 +85,7 @@ func New(cfg Config) (*System, error) {
 		clock: newClock(cfg.Now, cfg.LastTime), ids: ids, limits: cfg.Limits.withDefaults(),
 		logger: cfg.Logger, partitions: make([]partition, cfg.Partitions),
 		readers: make(chan struct{}, readersMax), stop: make(chan struct{}),
+		saving: make(chan struct{}, 1),
 	}
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
 	s.props = s.newProps()
