@@ -178,6 +178,11 @@ func step(op engine.Op, key string, ref engine.ReservationRef) engine.Command {
 	return engine.Command{Op: op, Key: key, Reservation: ref}
 }
 
+// settings compares those of answers that may have none.
+var settings = cmp.Comparer(func(a, b *engine.Settings) bool {
+	return a == b || a != nil && b != nil && a.Equal(b)
+})
+
 // names makes up SKUs.
 func names(n int) []string {
 	skus := make([]string, n)
