@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -9,14 +10,13 @@ import (
 
 // SyncTime is the median time of one write of 4 KiB and one fsync, over a file that is written
 // already, as the log's segments are: the floor under every durable answer.
-func SyncTime(dir string) (time.Duration, error) {
+func SyncTime(dir string) (median time.Duration, err error) {
 	const block, blocks, rounds = 4 << 10, 256, 512
 	f, err := os.CreateTemp(dir, "skua-sync-")
 	if err != nil {
 		return 0, fmt.Errorf("measure the disk: %w", err)
 	}
-	defer os.Remove(f.Name())
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
 	if _, err := f.Write(make([]byte, block*blocks)); err != nil {
 		return 0, fmt.Errorf("measure the disk: %w", err)
 	}

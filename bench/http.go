@@ -41,7 +41,7 @@ func NewHTTP(addr string, conns int) (*HTTP, error) {
 // Close closes the connections; nothing may be in flight.
 func (d *HTTP) Close() {
 	for range cap(d.conns) {
-		(<-d.conns).Close()
+		_ = (<-d.conns).Close() // Nothing was in flight, so nothing can be lost.
 	}
 }
 

@@ -50,6 +50,8 @@ func (m maker) count() int64 {
 	return [...]int64{0, 1, 7, 1 << 40, engine.QuantityMax}[m.IntN(5)]
 }
 
+func (m maker) signed() int64 { return m.count() * (1 - 2*m.Int64N(2)) }
+
 func (m maker) counts() engine.Counts {
 	return engine.Counts{
 		OnHand: m.count() / 8, Reserved: m.count() / 8, Committed: m.count() / 8, Damaged: m.Int64N(9),
@@ -142,7 +144,7 @@ func testMovement(t *testing.T, m maker) {
 	id := func(ref engine.ReservationRef) string { return fmt.Sprintf("id-%s-%d", ref.Home, ref.Nonce) }
 	v := engine.Movement{
 		SKU: m.text(), Sequence: m.Uint64(), Type: engine.ItemCreated + engine.EventType(m.IntN(14)), At: m.time(),
-		Level: engine.LevelKey{Location: m.text()}, Before: m.counts(), After: m.counts(), Quantity: m.count() - m.count(),
+		Level: engine.LevelKey{Location: m.text()}, Before: m.counts(), After: m.counts(), Quantity: m.signed(),
 		Cause: engine.OpPutItem + engine.Op(m.IntN(16)),
 	}
 	want := Movement{

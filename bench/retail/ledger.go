@@ -5,6 +5,7 @@ package retail
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -56,7 +57,7 @@ func Read(r io.Reader, yield func(Document) error) (lines, skipped int, err erro
 	}
 	for {
 		rec, err := in.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return lines, skipped, flush()
 		}
 		if err != nil {

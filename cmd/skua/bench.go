@@ -54,12 +54,12 @@ type row struct {
 // windows are how many operations are in flight, by way in: one, many clients, and a long pipe.
 var windows = map[string][]int{"inprocess": {1, 1024, 8192}, "nats": {1, 256, 4096}, "http": {1, 64}}
 
-func (c *benchCmd) Run(o output) error {
+func (c *benchCmd) Run(o output) (err error) {
 	dir, err := os.MkdirTemp(c.Dir, "skua-bench-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	end, err := startProfile(c.Profile)
 	if err != nil {
 		return err

@@ -140,7 +140,7 @@ func (c *chain) close() (suspects []flight) {
 	defer c.mu.Unlock()
 	c.closed = true
 	stored := len(c.flights) - 1
-	for stored >= 0 && !(c.flights[stored].answered && c.flights[stored].err == nil) {
+	for stored >= 0 && (!c.flights[stored].answered || c.flights[stored].err != nil) {
 		stored--
 	}
 	for i := 0; i < stored; i++ {

@@ -72,16 +72,16 @@ func (c *Config) ensureDefaults() {
 func (c *Config) validate() error {
 	var errs []error
 	if c.Feed == nil {
-		errs = append(errs, errors.New("Feed is required"))
+		errs = append(errs, errors.New("no Feed: it is required"))
 	}
 	if c.Connect == nil {
-		errs = append(errs, errors.New("Connect is required"))
+		errs = append(errs, errors.New("no Connect: it is required"))
 	}
 	if c.Node == "" {
-		errs = append(errs, errors.New("Node is required"))
+		errs = append(errs, errors.New("no Node: it is required"))
 	}
 	if c.ReservationID == nil {
-		errs = append(errs, errors.New("ReservationID is required"))
+		errs = append(errs, errors.New("no ReservationID: it is required"))
 	}
 	if min(int64(c.SyncInterval), int64(c.MaxAge), int64(c.StopWait), c.EventBytesMax, c.AlertBytesMax) < 0 {
 		errs = append(errs, errors.New("times and sizes must not be negative"))

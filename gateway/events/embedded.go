@@ -101,7 +101,7 @@ func (s *Server) options(c *ServerConfig) (*server.Options, error) {
 		c.StoreMax = EmbeddedStoreMax
 	}
 	if c.Dir == "" {
-		return nil, errors.New("Dir is required")
+		return nil, errors.New("no Dir: it is required")
 	}
 	host, portText, err := net.SplitHostPort(c.Addr)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *Server) options(c *ServerConfig) (*server.Options, error) {
 // authorize lets clients in and keeps them from publishing what only the outbox may.
 func (s *Server) authorize(o *server.Options, c *ServerConfig) error {
 	if (c.User == "") != (c.Password == "") {
-		return errors.New("User and Password go together")
+		return errors.New("a User without a Password, or the other way round: they go together")
 	}
 	if c.User == ownUser {
 		return fmt.Errorf("the user %q is the server's own", ownUser)

@@ -128,11 +128,11 @@ func (o *Outbox) peek(ctx context.Context) {
 		return
 	}
 	f := o.c.Feed.Follow(next)
-	defer f.Close()
 	// An error here is met again, and reported, by the session.
 	if _, r, err := f.Next(ctx); err == nil {
 		o.waiting.Store(int64(r.Time))
 	}
+	_ = f.Close()
 }
 
 // began notes what a session has found in the stream, which was seen at a time.

@@ -102,9 +102,9 @@ func (s *session) answer(m *nats.Msg) {
 
 // follow publishes from the log until something fails, or, unless until is zero, until everything
 // through that record is acknowledged.
-func (s *session) follow(until uint64) error {
+func (s *session) follow(until uint64) (err error) {
 	f := s.o.c.Feed.Follow(s.next)
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	for until == 0 || s.next <= until {
 		index, err := s.batch.read(s.ctx, s.o.c.Feed, f, until, s.skip)
 		if err != nil {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -255,7 +256,7 @@ func TestRequestIDs(t *testing.T) {
 		t.Errorf("request id %q", got)
 	}
 	for _, bad := range []string{"a b", "a\x7f", "é", strings.Repeat("x", gateway.RequestIDBytesMax+1)} {
-		req := httptest.NewRequest("GET", "/v1/items", nil)
+		req := httptest.NewRequest(http.MethodGet, "/v1/items", nil)
 		req.Header["X-Request-Id"] = []string{bad}
 		rec := httptest.NewRecorder()
 		d.server.Handler().ServeHTTP(rec, req)

@@ -53,7 +53,7 @@ func BenchmarkReserve(b *testing.B) {
 	}}}
 	d := openBench(b, port)
 	body := &rewound{text: `{"lines":[{"sku":"SKU-1","quantity":1,"location":"main"}],"ttl_ms":900000,"owner":"cart-7"}`}
-	req := httptest.NewRequest("POST", "/v1/reservations", body)
+	req := httptest.NewRequest(http.MethodPost, "/v1/reservations", body)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", "8e03978e-40d5-43dd-bc93-6894a57f9324")
 	w := &nobody{header: make(http.Header)}

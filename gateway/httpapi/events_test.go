@@ -52,7 +52,7 @@ func listen(d *door) *listener {
 func (l *listener) follow(query string, headers ...string) (<-chan event, func()) {
 	l.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, "GET", l.url+"/v1/events"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+"/v1/events"+query, nil)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (l *listener) follow(query string, headers ...string) (<-chan event, func()
 	if err != nil {
 		l.Fatal(err)
 	}
-	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" {
 		l.Fatalf("open a stream: %d %v", res.StatusCode, res.Header)
 	}
 	events := make(chan event, 100)

@@ -30,10 +30,10 @@ func TestExamples(t *testing.T) {
 			case "-X", "-H", "--json":
 				i++
 				value := strings.Trim(words[i], "'")
-				switch {
-				case word == "-X":
+				switch word {
+				case "-X":
 					method = value
-				case word == "-H":
+				case "-H":
 					headers = append(headers, value)
 				default:
 					body = value

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -156,13 +157,23 @@ func TestMalformed(t *testing.T) {
 		d.refused(400, c.code, c.field, "PUT", "/v1/items/A", c.body)
 	}
 	for _, c := range []struct{ path, field string }{
-		{"/v1/items?limit=0", "limit"}, {"/v1/items?limit=1001", "limit"}, {"/v1/items?limit=x", "limit"},
-		{"/v1/items?limit=", "limit"}, {"/v1/items?limit=1&limit=2", "limit"}, {"/v1/items?cursor=x", "cursor"},
-		{"/v1/items?cursor=" + gateway.HistoryCursor(3), "cursor"}, {"/v1/items?offset=3", "offset"},
-		{"/v1/items/A/history?cursor=" + gateway.ItemsCursor("A"), "cursor"}, {"/v1/items/A/history?cursor=%ff", "cursor"},
-		{"/v1/items/A/history?limit=-1", "limit"}, {"/v1/items?cursor=" + strings.Repeat("A", 300), "cursor"},
-		{"/v1/events?from=yesterday", "from"}, {"/v1/events?sku=", "sku"}, {"/v1/events?location=..", "location"},
-		{"/v1/events?x=1", "x"}, {"/v1/events?sku=a&sku=b", "sku"},
+		{"/v1/items?limit=0", "limit"},
+		{"/v1/items?limit=1001", "limit"},
+		{"/v1/items?limit=x", "limit"},
+		{"/v1/items?limit=", "limit"},
+		{"/v1/items?limit=1&limit=2", "limit"},
+		{"/v1/items?cursor=x", "cursor"},
+		{"/v1/items?cursor=" + gateway.HistoryCursor(3), "cursor"},
+		{"/v1/items?offset=3", "offset"},
+		{"/v1/items/A/history?cursor=" + gateway.ItemsCursor("A"), "cursor"},
+		{"/v1/items/A/history?cursor=%ff", "cursor"},
+		{"/v1/items/A/history?limit=-1", "limit"},
+		{"/v1/items?cursor=" + strings.Repeat("A", 300), "cursor"},
+		{"/v1/events?from=yesterday", "from"},
+		{"/v1/events?sku=", "sku"},
+		{"/v1/events?location=..", "location"},
+		{"/v1/events?x=1", "x"},
+		{"/v1/events?sku=a&sku=b", "sku"},
 	} {
 		d.refused(400, "INVALID_REQUEST", c.field, "GET", c.path, "")
 	}
@@ -182,7 +193,7 @@ func TestBodiesAndTypes(t *testing.T) {
 	full := receive + strings.Repeat(" ", gateway.BodyBytesMax-len(receive))
 	d.must(200, "POST", path, full)
 	d.refused(413, "PAYLOAD_TOO_LARGE", "", "POST", path, full+" ")
-	req := httptest.NewRequest("POST", path, strings.NewReader(full+" "))
+	req := httptest.NewRequest(http.MethodPost, path, strings.NewReader(full+" "))
 	req.ContentLength = -1
 	req.Header.Set("Idempotency-Key", "chunked")
 	rec := httptest.NewRecorder()

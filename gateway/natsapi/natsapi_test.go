@@ -191,7 +191,8 @@ func TestRefusals(t *testing.T) {
 		want string
 		err  error
 	}{
-		{"OVERLOADED 503 <nil>", engine.ErrOverloaded}, {"SERVICE_UNAVAILABLE 503 <nil>", engine.ErrUnavailable},
+		{"OVERLOADED 503 <nil>", engine.ErrOverloaded},
+		{"SERVICE_UNAVAILABLE 503 <nil>", engine.ErrUnavailable},
 		{"INTERNAL 500 <nil>", engine.ErrInternal},
 	} {
 		d.shop.Fail(func(*engine.Command) error { return failed.err })

@@ -44,7 +44,9 @@ func document() object {
 	return object{
 		{"openapi", "3.1.0"},
 		{"info", object{
-			{"title", "Skua"}, {"version", APIVersion}, {"description", introduction},
+			{"title", "Skua"},
+			{"version", APIVersion},
+			{"description", introduction},
 			{"license", object{{"name", "Apache 2.0"}, {"identifier", "Apache-2.0"}}},
 		}},
 		{"servers", []object{{{"url", "/"}}}},
@@ -261,7 +263,8 @@ func problems(kinds []*gateway.ProblemKind) (rs object) {
 			}
 		}
 		rs = rs.with(strconv.Itoa(status), object{
-			{"description", strings.Join(lines, "\n\n")}, {"headers", headers(names...)},
+			{"description", strings.Join(lines, "\n\n")},
+			{"headers", headers(names...)},
 			{"content", content("application/problem+json", object{{"$ref", "#/components/schemas/Problem"}})},
 		})
 	}
@@ -270,7 +273,9 @@ func problems(kinds []*gateway.ProblemKind) (rs object) {
 
 func events() object {
 	return object{
-		{"operationId", "events"}, {"summary", "Follow every change as Server-Sent Events"}, {"tags", []string{"events"}},
+		{"operationId", "events"},
+		{"summary", "Follow every change as Server-Sent Events"},
+		{"tags", []string{"events"}},
 		{"description", "Each event has an opaque `id`, its type as `event`, and a Movement as `data`. Comments keep a quiet stream alive. " +
 			"A stream that is resumed with the id of an event tells exactly what came after it."},
 		{"parameters", []object{
@@ -292,7 +297,9 @@ func health() object {
 	status := func(id, summary string, kinds ...*gateway.ProblemKind) object {
 		schema := object{{"type", "object"}, {"required", []string{"status"}}, {"properties", object{{"status", aString()}}}}
 		return object{
-			{"operationId", id}, {"summary", summary}, {"tags", []string{"health"}},
+			{"operationId", id},
+			{"summary", summary},
+			{"tags", []string{"health"}},
 			{"responses", append(object{{"200", object{
 				{"description", "Yes."}, {"content", content("application/json", schema)},
 			}}}, problems(kinds)...)},
@@ -300,7 +307,9 @@ func health() object {
 	}
 	text := func(id, summary, mediaType string) object {
 		return object{
-			{"operationId", id}, {"summary", summary}, {"tags", []string{"health"}},
+			{"operationId", id},
+			{"summary", summary},
+			{"tags", []string{"health"}},
 			{"responses", object{{"200", object{{"description", "It."}, {"content", content(mediaType, object{})}}}}},
 		}
 	}

@@ -97,7 +97,8 @@ func (s *schemas) items(t reflect.Type, tag reflect.StructTag) object {
 	}
 	if tag.Get("items") == "result" {
 		return object{
-			{"type", "object"}, {"required", []string{"status"}},
+			{"type", "object"},
+			{"required", []string{"status"}},
 			{"description", "The answer or the Problem of the operation, with its status beside."},
 			{"properties", object{
 				{"status", object{{"type", "integer"}, {"description", "What the operation would have had as its HTTP status."}}},
@@ -106,7 +107,8 @@ func (s *schemas) items(t reflect.Type, tag reflect.StructTag) object {
 		}
 	}
 	return object{
-		{"type", "object"}, {"required", []string{"op", "idempotency_key"}},
+		{"type", "object"},
+		{"required", []string{"op", "idempotency_key"}},
 		{"description", "The members of the operation's body, with its address and its key beside."},
 		{"properties", object{
 			{"op", object{{"type", "string"}, {"enum", enums["operations"]}}},
