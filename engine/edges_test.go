@@ -176,15 +176,33 @@ func TestDueAtTheTurn(t *testing.T) {
 	}
 }
 
+// TestBatchFindsNewLocation has an atomic batch receive where a line of it is to be served from.
+func TestBatchFindsNewLocation(t *testing.T) {
+	w := newWorld(t)
+	w.do(&engine.Command{Op: engine.OpPutItem, SKU: "a"})
+	w.do(&engine.Command{Op: engine.OpReceive, SKU: "a", Location: "x", Quantity: 1})
+	anywhere := func(nonce uint64, q int64) *engine.Command {
+		return &engine.Command{
+			Op: engine.OpReserve, Lines: []engine.Line{{SKU: "a", Quantity: q}}, Reservation: engine.ReservationRef{Nonce: nonce},
+		}
+	}
+	answers := w.do(anywhere(1, 1), &engine.Command{Op: engine.OpReceive, SKU: "a", Location: "y", Quantity: 5}, anywhere(2, 5))
+	if r := answers[2].Refusal; r.Refused() {
+		t.Errorf("refused: %v %v", r.Code, r.Lines)
+	}
+	w.finish()
+}
+
 // TestOnlyTheHomeKnows asks another item of a reservation for it: only its home can say.
 func TestOnlyTheHomeKnows(t *testing.T) {
 	w := newWorld(t)
 	for _, sku := range []string{"a", "b"} {
 		w.do(&engine.Command{Op: engine.OpPutItem, SKU: sku})
 		w.do(&engine.Command{Op: engine.OpReceive, SKU: sku, Location: "x", Quantity: 9})
+		w.do(&engine.Command{Op: engine.OpReceive, SKU: sku, Location: "y", Quantity: 9})
 	}
 	w.do(&engine.Command{
-		Op: engine.OpReserve, Lines: []engine.Line{{SKU: "b", Quantity: 1}, {SKU: "a", Quantity: 1}},
+		Op: engine.OpReserve, Lines: []engine.Line{{SKU: "b", Location: "y", Quantity: 1}, {SKU: "b", Quantity: 1}, {SKU: "a", Quantity: 1}},
 		Reservation: engine.ReservationRef{Nonce: 1},
 	})
 	if others, ok := w.stock("a").Participants(1); !ok || len(others) != 1 || others[0] != "b" {
@@ -247,6 +265,18 @@ func TestBugsStopTheTurn(t *testing.T) {
 		"an item not held": {
 			decide(fresh(), &engine.Command{Op: engine.OpReceive, SKU: "b", Location: "x", Quantity: 1}), "does not hold b",
 		},
+		"an item held before, with many": {func() {
+			var turn engine.Turn
+			cmd := &engine.Command{Op: engine.OpReceive, SKU: "aa", Location: "x", Quantity: 1}
+			for _, prefix := range []string{"a", "b"} {
+				var stocks []*engine.Stock
+				for _, sku := range names(prefix, 20) {
+					stocks = append(stocks, engine.NewStock(sku))
+				}
+				turn.Begin(1, stocks)
+				turn.Decide(cmd) // Refused at first: there is no such item.
+			}
+		}, "does not hold aa"},
 		"a read":             {decide(fresh(), &engine.Command{Op: engine.OpGetItem, SKU: "a"}), "decide on get_item"},
 		"a gap":              {apply(receive, event(func(e *engine.Event) { e.Sequence++ })), "the last sequence is"},
 		"twice":              {apply(receive, func(r *engine.Record) { r.Acts = append(r.Acts, r.Acts[0]) }), "the last sequence is"},

@@ -239,6 +239,7 @@ func TestValidate(t *testing.T) {
 		"reserve nothing":       {lines(engine.OpReserve), engine.InvalidRequest, "lines"},
 		"reserve no units":      {lines(engine.OpReserve, a, engine.Line{SKU: "a"}), engine.InvalidQuantityTooLow, "lines[1].quantity"},
 		"reserve no item":       {lines(engine.OpReserve, a, engine.Line{Quantity: 1}), engine.InvalidRequest, "lines[1].sku"},
+		"reserve two of none":   {lines(engine.OpReserve, a, engine.Line{SKU: "a"}, engine.Line{SKU: "a"}), engine.InvalidQuantityTooLow, "lines[1].quantity"},
 		"reserve at a path":     {lines(engine.OpReserve, engine.Line{SKU: "a", Location: ".", Quantity: 1}), engine.InvalidRequest, "lines[0].location"},
 		"reserve most lines":    {lines(engine.OpReserve, slices.Repeat([]engine.Line{a}, engine.LinesMax)...), engine.NotRefused, ""},
 		"reserve too many":      {lines(engine.OpReserve, slices.Repeat([]engine.Line{a}, engine.LinesMax+1)...), engine.TooManyLines, "lines"},

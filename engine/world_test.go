@@ -119,12 +119,29 @@ func (w *world) expireOnce(s *engine.Stock) {
 			w.twin.Freed(s.SKU(), len(act.Events))
 		} else if err := w.twin.WrittenOut(s.SKU(), act.Reservation.Nonce, w.now); err != nil {
 			w.t.Fatalf("%v", err)
+		} else {
+			w.expired(s.SKU(), &w.record, i)
 		}
 	}
 	if events > max(engine.ExpiryPieceMax, len(s.View().Levels)) && len(w.record.Acts) > 1 {
 		w.t.Fatalf("an expiry record has %d events", events)
 	}
 	w.apply(&w.record, []*engine.Stock{s})
+}
+
+// expired looks at what the act of one expired hold tells the history: that of the home everything,
+// those of the other items of the reservation their own lines.
+func (w *world) expired(sku string, r *engine.Record, act int) {
+	w.t.Helper()
+	v := r.Answer(act).Reservation
+	want, _ := w.twin.Reservation(v.Ref.Nonce, w.now)
+	if v.Ref.Home != w.homes[v.Ref.Nonce] {
+		w.t.Fatalf("reservation %d of %q expires as one of %q", v.Ref.Nonce, w.homes[v.Ref.Nonce], v.Ref.Home)
+	}
+	if v.Ref.Home != sku {
+		want.Lines = slices.DeleteFunc(want.Lines, func(l enginetest.ReservationLine) bool { return l.SKU != sku })
+	}
+	w.sameReservation("expiry on "+sku, want, v)
 }
 
 // apply applies a record and puts a copy of it in the log.
@@ -450,6 +467,11 @@ func (w *world) answer(c *engine.Command, o *enginetest.Outcome, a *engine.Answe
 	if c.Reservation.Nonce != 0 {
 		w.homes[c.Reservation.Nonce] = a.Reservation.Ref.Home
 		w.sameReservation(tell(c), o.Reservation, a.Reservation)
+		for _, l := range a.Reservation.Lines {
+			if touched := l.Sequence > w.ledgers[l.SKU].sequence; !touched && l.Sequence != 0 {
+				w.t.Fatalf("%s: a line of %q is answered with the sequence %d", tell(c), l.SKU, l.Sequence)
+			}
+		}
 		return
 	}
 	if a.SKU != c.SKU || a.Sequence != o.Sequence || a.Created != o.Created {
@@ -553,6 +575,11 @@ func (w *world) reservation(nonce uint64) {
 		return
 	}
 	w.sameReservation(fmt.Sprintf("reservation %d", nonce), want, v)
+	for _, l := range v.Lines {
+		if l.Sequence != w.stock(l.SKU).Sequence() {
+			w.t.Fatalf("reservation %d is shown at %d of %q, which is at %d", nonce, l.Sequence, l.SKU, w.stock(l.SKU).Sequence())
+		}
+	}
 }
 
 // finish compares everything, and replays the log on fresh stocks.
