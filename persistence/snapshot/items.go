@@ -90,9 +90,9 @@ func (d *DB) Save(im *engine.Image, last uint64, n *Note) (*Note, error) {
 	return next, nil
 }
 
-// saveHolds writes the holds of an image as one more chunk. Chunks of like size are merged, as in
-// a binary counter, so that there are few, and a hold at rest is rewritten a logarithmic number of
-// times over its life.
+// saveHolds writes the holds of an image as one more chunk. When there are too many chunks, the
+// last ones are merged, as many as are of like size together: so a hold at rest is rewritten a
+// logarithmic number of times over its life, and an item is loaded from few rows.
 func (d *DB) saveHolds(b *pebble.Batch, im *engine.Image, chunks []chunk) ([]chunk, error) {
 	if im.Open == 0 {
 		for _, c := range chunks {
@@ -109,27 +109,40 @@ func (d *DB) saveHolds(b *pebble.Batch, im *engine.Image, chunks []chunk) ([]chu
 	if len(chunks) > 0 {
 		number = chunks[len(chunks)-1].number + 1
 	}
-	chunks = append([]chunk(nil), chunks...)
 	row := appendChunk(nil, im.Gone, im.Holds)
-	for len(chunks) > 0 {
-		c := chunks[len(chunks)-1]
-		if int(c.bytes) > 2*len(row) || int(c.bytes)+len(row) > chunkBytesMax {
-			break
-		}
-		older, err := d.get(holdsKey(im.SKU, c.number))
+	keep := mergeFrom(chunks, len(row))
+	for i := len(chunks) - 1; i >= keep; i-- {
+		older, err := d.get(holdsKey(im.SKU, chunks[i].number))
 		if err != nil {
 			return nil, err
 		}
-		if row, err = mergeChunks(older, row, len(chunks) == 1); err != nil {
+		if row, err = mergeChunks(older, row, i == 0); err != nil {
 			return nil, err
 		}
-		if err := b.Delete(holdsKey(im.SKU, c.number), nil); err != nil {
+		if err := b.Delete(holdsKey(im.SKU, chunks[i].number), nil); err != nil {
 			return nil, err
 		}
-		chunks = chunks[:len(chunks)-1]
 	}
-	chunks = append(chunks, chunk{number, uint32(len(row))})
+	chunks = append(chunks[:keep:keep], chunk{number, uint32(len(row))})
 	return chunks, b.Set(holdsKey(im.SKU, number), row, nil)
+}
+
+// mergeFrom says from which chunk on all are merged with a new one of so many bytes: none while
+// there are few; then those that are not much larger than what comes after them, one at least.
+func mergeFrom(chunks []chunk, bytes int) int {
+	if len(chunks) < chunksMax {
+		return len(chunks)
+	}
+	from := len(chunks)
+	for from > 0 {
+		size := int(chunks[from-1].bytes)
+		if size+bytes > chunkBytesMax || size > 2*bytes && from < len(chunks) {
+			break
+		}
+		bytes += size
+		from--
+	}
+	return from
 }
 
 func itemKey(sku string) []byte { return append([]byte{keyItem}, sku...) }

@@ -4,6 +4,8 @@ package snapshot
 const (
 	// chunkBytesMax is the size in bytes beyond which chunks of holds are not merged any more.
 	chunkBytesMax = 16 << 20
+	// chunksMax is how many chunks of holds an item has before some are merged.
+	chunksMax = 8
 	// pieceBytes is the size in bytes at which the records of an item in a bucket start a new row.
 	pieceBytes = 32 << 10
 	// keyRowBytes is the size in bytes of a row of keys.
