@@ -184,7 +184,9 @@ func (t *Turn) takeStep(c *Command, h *hold, state ReservationState, lines []ste
 		before, _ := t.scratch[l.stock].level(l.key)
 		typ, after, status := stepped(c.Op, before, l.LineStatus, asked[i])
 		if typ == LineUnchanged {
-			act.Events = append(act.Events, Event{Type: typ, Stock: l.stock, Level: l.key, Before: before, After: after, Line: status})
+			act.Events = append(act.Events, Event{
+				Type: typ, Stock: l.stock, Level: l.key, Before: before, After: after, Line: status,
+			})
 		} else {
 			e := t.event(act, typ, l.stock, l.key, before, after)
 			e.Line, e.Quantity = status, asked[i]
@@ -273,7 +275,8 @@ func (t *Turn) ReservationView(ref ReservationRef) (v ReservationView, ok bool) 
 		v.State = Expired
 		for i := range h.lines() {
 			l := h.at(i)
-			v.Lines = append(v.Lines, t.lineView(home, t.stocks[home].levels[l.level].Key.Location, LineStatus{Quantity: l.Quantity}))
+			location := t.stocks[home].levels[l.level].Key.Location
+			v.Lines = append(v.Lines, t.lineView(home, location, LineStatus{Quantity: l.Quantity}))
 		}
 		for _, l := range h.others() {
 			v.Lines = append(v.Lines, t.lineView(t.stock(l.SKU), l.Location, LineStatus{Quantity: l.Quantity}))
