@@ -130,7 +130,7 @@ type ProblemBody struct {
 type ProblemLine struct {
 	SKU          string `json:"sku"`
 	Location     string `json:"location,omitempty" doc:"Absent when the line left it to the engine."`
-	Requested    int64  `json:"requested"`
-	Available    int64  `json:"available" doc:"What could be had; without a location, from the best one."`
+	Requested    *int64 `json:"requested,omitempty" doc:"Units asked for; absent where the refusal is not about units."`
+	Available    *int64 `json:"available,omitempty" doc:"What could be had; without a location, from the best one. Comes with requested."`
 	NextExpiryAt string `json:"next_expiry_at,omitempty" format:"date-time" doc:"When the next hold on the item falls due."`
 }

@@ -77,7 +77,7 @@ func (r *Reader) Batch(ctx context.Context, b, raw []byte) ([]byte, *Problem) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = run.members[i].append(b)
+		b = run.members[i].append(b, r.Metrics)
 	}
 	return append(b, "]}"...), nil
 }
@@ -166,19 +166,24 @@ func (b *batch) refuseRest() {
 }
 
 // append writes the result of one operation: what it would have answered alone, with the status.
-func (m *member) append(b []byte) []byte {
+func (m *member) append(b []byte, metrics *DoorMetrics) []byte {
 	p := m.problem
 	if p == nil {
 		p = ProblemIn(&m.answer)
 	}
+	metrics.batched(m.operation, p)
 	if p != nil {
-		if p.Field == KeyHeader {
+		switch p.Field {
+		case KeyHeader:
 			p.Field = "idempotency_key"
+		case MatchHeader:
+			p.Field = "if_match"
 		}
 		return AppendProblem(b, p, "")
 	}
 	op := m.operation.Op
 	b = appendInt(b, `{"status":`, int64(StatusOf(op, &m.answer)))
+	OrderLines(m.command, &m.answer)
 	if m.answer.Replayed {
 		b = append(b, `,"replayed":true`...)
 	}

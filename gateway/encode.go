@@ -271,8 +271,10 @@ func AppendProblem(b []byte, p *Problem, requestID string) []byte {
 func appendProblemLine(b []byte, l *engine.RefusedLine) []byte {
 	b = appendMember(b, `{"sku":`, l.SKU)
 	b = appendUnlessEmpty(b, `,"location":`, l.Location)
-	b = appendInt(b, `,"requested":`, l.Requested)
-	b = appendInt(b, `,"available":`, l.Available)
+	if l.Requested != 0 {
+		b = appendInt(b, `,"requested":`, l.Requested)
+		b = appendInt(b, `,"available":`, l.Available)
+	}
 	if l.NextExpiryAt != 0 {
 		b = append(b, `,"next_expiry_at":`...)
 		b = appendTime(b, l.NextExpiryAt)

@@ -173,7 +173,10 @@ func testProblem(t *testing.T, m maker) {
 		want.Field, want.Current, want.RequestID = p.Field, &p.Current, "r1"
 		for range 1 + m.IntN(3) {
 			l := engine.RefusedLine{SKU: m.text(), Requested: m.count(), Available: m.count()}
-			w := ProblemLine{SKU: l.SKU, Requested: l.Requested, Available: l.Available}
+			w := ProblemLine{SKU: l.SKU}
+			if l.Requested != 0 {
+				w.Requested, w.Available = &l.Requested, &l.Available
+			}
 			if m.IntN(2) == 0 {
 				l.Location, l.NextExpiryAt = m.text(), m.time()+1
 				w.Location, w.NextExpiryAt = l.Location, spelled(l.NextExpiryAt)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -43,17 +44,24 @@ func Key(header string) (string, *Problem) {
 	return key.String(), nil
 }
 
-// Match reads If-Match: one strong tag, which is the sequence of the item, or * for any that
-// exists.
+// matchesNothing is a sequence that no item comes to.
+const matchesNothing = math.MaxUint64
+
+// Match reads If-Match: one tag, which is the sequence of the item, or * for any that exists. A tag
+// that none of ours can be, as a weak one, is no mistake of form: it does not match.
 func Match(header string) (sequence uint64, any bool, p *Problem) {
 	if header == "*" {
 		return 0, true, nil
 	}
-	inner, ok := strings.CutPrefix(header, `"`)
+	opaque, weak := strings.CutPrefix(header, "W/")
+	inner, ok := strings.CutPrefix(opaque, `"`)
 	inner, closed := strings.CutSuffix(inner, `"`)
+	if !ok || !closed || strings.Contains(inner, `"`) {
+		return 0, false, Invalid(MatchHeader, `If-Match must be one tag as the header ETag has it, such as "12", or *`)
+	}
 	sequence, err := strconv.ParseUint(inner, 10, 64)
-	if !ok || !closed || err != nil || strconv.FormatUint(sequence, 10) != inner {
-		return 0, false, Invalid(MatchHeader, `If-Match must be one strong tag as the header ETag has it, such as "12", or *`)
+	if ours := err == nil && !weak && strconv.FormatUint(sequence, 10) == inner; !ours {
+		sequence = matchesNothing
 	}
 	return sequence, false, nil
 }

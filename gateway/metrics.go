@@ -9,6 +9,7 @@ import (
 // Metrics are what both doors count. One is made per process and given to both.
 type Metrics struct {
 	requests *prometheus.CounterVec
+	batched  *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
 	streams  prometheus.Gauge
@@ -20,6 +21,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skua_door_requests_total",
 			Help: "Requests answered, by door, operation and outcome: OK or the code of the problem.",
+		}, []string{"door", "operation", "code"}),
+		batched: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "skua_door_batch_operations_total",
+			Help: "Operations within batches, by door, operation and outcome: OK or the code of the problem.",
 		}, []string{"door", "operation", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "skua_door_reply_seconds",
@@ -35,7 +40,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Open event streams over HTTP.",
 		}),
 	}
-	reg.MustRegister(m.requests, m.seconds, m.inFlight, m.streams)
+	reg.MustRegister(m.requests, m.batched, m.seconds, m.inFlight, m.streams)
 	return m
 }
 
@@ -89,4 +94,19 @@ func (d *DoorMetrics) Answered(o *Operation, p *Problem, took time.Duration) {
 		return
 	}
 	d.metrics.requests.WithLabelValues(d.name, name, p.Kind.Code).Inc()
+}
+
+// batched counts one operation of a batch; o is nil when it could not be told which.
+func (d *DoorMetrics) batched(o *Operation, p *Problem) {
+	if d == nil {
+		return
+	}
+	name, code := otherOperation, "OK"
+	if o != nil {
+		name = o.Name
+	}
+	if p != nil {
+		code = p.Kind.Code
+	}
+	d.metrics.batched.WithLabelValues(d.name, name, code).Inc()
 }

@@ -13,6 +13,8 @@ import (
 type Reader struct {
 	Port  Port
 	Books Books
+	// Metrics are those of the door; nil counts nothing.
+	Metrics *DoorMetrics
 }
 
 // pageSize checks a limit.
@@ -139,6 +141,11 @@ func readFailed(ctx context.Context, err error) *Problem {
 		return TimedOut(AnswerWait)
 	}
 	return Failed(err)
+}
+
+// AnswerTooLarge is an answer that is longer than the door can send.
+func AnswerTooLarge(size int, most int64) *Problem {
+	return newProblem(TooLargeAnswer, "", "the answer has %d bytes, and a message at most %d", size, most)
 }
 
 // TimedOut is a command whose answer did not come within a time.

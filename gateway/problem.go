@@ -107,7 +107,7 @@ func Kinds() []*ProblemKind {
 	for _, c := range engine.Codes() {
 		all = append(all, KindOf(c))
 	}
-	return append(all, PayloadTooLarge, UnsupportedMediaType, NotFound, MethodNotAllowed, EventsGone,
+	return append(all, PayloadTooLarge, TooLargeAnswer, UnsupportedMediaType, NotFound, MethodNotAllowed, EventsGone,
 		HistoryGone, Overloaded, Unavailable, AnswerTimeout, Internal)
 }
 
@@ -117,6 +117,12 @@ var (
 		Code: "PAYLOAD_TOO_LARGE", Status: http.StatusRequestEntityTooLarge, Title: "The body is too large",
 		Cause:  "The body of the request, or its number of operations, is over the limit that the detail names.",
 		Remedy: "Send less at once.",
+	}
+	TooLargeAnswer = &ProblemKind{
+		Code: "ANSWER_TOO_LARGE", Status: http.StatusRequestEntityTooLarge, Title: "The answer is too large for NATS",
+		Cause: "The answer is larger than a message of the NATS server may be (its max_payload). Unlike any other refusal, " +
+			"this one comes afterwards: what a batch had to do is done.",
+		Remedy: "Ask for a shorter page. Send the operations of a batch again in smaller batches with the same keys: each gets the answer that it had.",
 	}
 	UnsupportedMediaType = &ProblemKind{
 		Code: "UNSUPPORTED_MEDIA_TYPE", Status: http.StatusUnsupportedMediaType, Title: "The body is not JSON",

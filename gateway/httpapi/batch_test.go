@@ -76,7 +76,7 @@ func TestBatch(t *testing.T) {
 		wantResults(t, d.do("POST", "/v1/batch", body, "Idempotency-Key:"),
 			"201 1", "200 2", "201 active", "200 4", "200 confirmed", "200 fulfilled",
 			"400 IDEMPOTENCY_KEY_REQUIRED idempotency_key", "400 INVALID_REQUEST quantity", "404 ITEM_NOT_FOUND sku",
-			"412 VERSION_CONFLICT If-Match", "409 INSUFFICIENT_STOCK lines", "400 INVALID_REQUEST op",
+			"412 VERSION_CONFLICT if_match", "409 INSUFFICIENT_STOCK lines", "400 INVALID_REQUEST op",
 			"400 INVALID_REQUEST sku", "400 INVALID_REQUEST op", "400 INVALID_REQUEST", "404 RESERVATION_NOT_FOUND id",
 			"200 2 replayed")
 	}

@@ -56,7 +56,11 @@ func TestConditions(t *testing.T) {
 		has(t, `{"current":2}`)
 	d.must(200, "POST", "/v1/items/A/receive", receive, `If-Match: "2"`)
 	d.must(200, "POST", "/v1/items/A/receive", receive, `If-Match: *`)
-	for _, bad := range []string{`2`, `W/"2"`, `"02"`, `"x"`, `"1","2"`, `"`, `"-1"`, `"99999999999999999999"`} {
+	for _, none := range []string{`W/"4"`, `"04"`, `"x"`, `""`, `"-1"`, `"99999999999999999999"`} {
+		d.refused(412, "VERSION_CONFLICT", "If-Match", "POST", "/v1/items/A/receive", receive, `If-Match: `+none).
+			has(t, `{"current":4}`)
+	}
+	for _, bad := range []string{`4`, `"1","4"`, `"`} {
 		d.refused(400, "INVALID_REQUEST", "If-Match", "POST", "/v1/items/A/receive", receive, `If-Match: `+bad)
 	}
 	d.refused(412, "VERSION_CONFLICT", "If-Match", "PUT", "/v1/items/B", `{}`, `If-Match: *`).has(t, `{"current":0}`)
@@ -77,8 +81,8 @@ func TestReservations(t *testing.T) {
 		`{"lines":[{"sku":"B","quantity":1,"location":"main"},{"sku":"A","quantity":4}],"ttl_ms":900000,"owner":"cart-7"}`)
 	id := r.body["id"].(string)
 	r.has(t, `{"state":"active","owner":"cart-7","expires_at":"2026-01-01T00:15:00.000Z","lines":[
-		{"sku":"A","location":"main","quantity":4,"reserved":4,"committed":0,"fulfilled":0,"sequence":3},
-		{"sku":"B","location":"main","quantity":1,"reserved":1,"committed":0,"fulfilled":0,"sequence":3}]}`)
+		{"sku":"B","location":"main","quantity":1,"reserved":1,"committed":0,"fulfilled":0,"sequence":3},
+		{"sku":"A","location":"main","quantity":4,"reserved":4,"committed":0,"fulfilled":0,"sequence":3}]}`)
 	if got := r.Header().Get("Location"); got != "/v1/reservations/"+id {
 		t.Errorf("Location %q", got)
 	}

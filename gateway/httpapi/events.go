@@ -58,12 +58,14 @@ func (s *Server) events(c echo.Context) error {
 }
 
 func (s *Server) stream(x *exchange) *gateway.Problem {
+	// What is kept is not known before the server is ready: a client that resumes must not be told
+	// then that its events are gone.
+	if p := s.unready(); p != nil {
+		return p
+	}
 	st := &stream{server: s, out: x, to: http.NewResponseController(x.Response())}
 	if p := st.parse(); p != nil {
 		return p
-	}
-	if s.stopping.Err() != nil {
-		return &gateway.Problem{Kind: gateway.Unavailable, Detail: "the server is stopping"}
 	}
 	if s.streams.Add(1) > int64(s.cfg.StreamsMax) {
 		s.streams.Add(-1)

@@ -180,14 +180,9 @@ func (x *exchange) parameter(name string) (string, *gateway.Problem) {
 // body reads the whole body into a buffer.
 func (x *exchange) body(into *buffer, bytesMax int) *gateway.Problem {
 	r := x.Request()
-	tooLarge := func() *gateway.Problem {
-		x.Response().Header().Set("Connection", "close")
-		return &gateway.Problem{
-			Kind: gateway.PayloadTooLarge, Detail: fmt.Sprintf("the body must be at most %d bytes", bytesMax),
-		}
-	}
 	if r.ContentLength > int64(bytesMax) {
-		return tooLarge()
+		// Whoever waits for a leave to send the body has not sent it.
+		return x.tooLarge(bytesMax, strings.EqualFold(r.Header.Get("Expect"), "100-continue"))
 	}
 	b := into.b[:0]
 	for {
@@ -198,7 +193,7 @@ func (x *exchange) body(into *buffer, bytesMax int) *gateway.Problem {
 		b = b[:len(b)+n]
 		into.b = b
 		if len(b) > bytesMax {
-			return tooLarge()
+			return x.tooLarge(bytesMax, false)
 		}
 		if err == io.EOF {
 			break
@@ -211,6 +206,23 @@ func (x *exchange) body(into *buffer, bytesMax int) *gateway.Problem {
 		return nil
 	}
 	return checkType(r.Header)
+}
+
+// tooLarge refuses a body. Most clients send all of it before they look for an answer, and would
+// see a broken connection and no answer if the rest were not taken: it is, up to a bound, and thrown
+// away.
+func (x *exchange) tooLarge(bytesMax int, unsent bool) *gateway.Problem {
+	ended := false
+	if !unsent {
+		_, err := io.CopyN(io.Discard, x.Request().Body, bodyDrainedMax)
+		ended = errors.Is(err, io.EOF)
+	}
+	if !ended {
+		x.Response().Header().Set("Connection", "close")
+	}
+	return &gateway.Problem{
+		Kind: gateway.PayloadTooLarge, Detail: fmt.Sprintf("the body must be at most %d bytes", bytesMax),
+	}
 }
 
 // curlType is what curl -d says that anything is, unless it is told otherwise. It is taken for JSON:

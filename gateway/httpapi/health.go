@@ -13,22 +13,43 @@ func (s *Server) livez(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "live", "version": s.cfg.Version})
 }
 
-// readyz says whether changes are taken.
+// readyz says whether the server serves: not while it starts, and not while it stops.
 func (s *Server) readyz(c echo.Context) error {
 	return s.handle(nil, func(x *exchange) *gateway.Problem {
-		err := s.stopping.Err()
-		switch {
-		case err != nil:
-			return &gateway.Problem{Kind: gateway.Unavailable, Detail: "the server is stopping"}
-		case s.cfg.Ready != nil:
-			err = s.cfg.Ready()
-		}
-		if err != nil {
-			return &gateway.Problem{Kind: gateway.Unavailable, Detail: err.Error()}
+		if p := s.unready(); p != nil {
+			return p
 		}
 		x.reply(http.StatusOK, jsonType, append(x.out.b[:0], `{"status":"ready"}`...))
 		return nil
 	})(c)
+}
+
+// unready is the problem of a server that starts or stops, or nil.
+func (s *Server) unready() *gateway.Problem {
+	if s.stopping.Err() != nil {
+		return &gateway.Problem{Kind: gateway.Unavailable, Detail: "the server is stopping"}
+	}
+	if s.cfg.Ready == nil {
+		return nil
+	}
+	if err := s.cfg.Ready(); err != nil {
+		return &gateway.Problem{Kind: gateway.Unavailable, Detail: err.Error()}
+	}
+	return nil
+}
+
+// metricsPage serves the metrics, without counting itself among the requests.
+func (s *Server) metricsPage(c echo.Context) error {
+	x := &exchange{Context: c, requestID: requestID(c.Request()), out: takeBuffer()}
+	defer x.out.free()
+	p := s.guarded(x, func(*exchange) *gateway.Problem {
+		s.cfg.MetricsHandler.ServeHTTP(c.Response(), c.Request())
+		return nil
+	})
+	if p != nil {
+		s.writeProblem(x, p)
+	}
+	return nil
 }
 
 // problemPage serves what the type of a problem leads to.

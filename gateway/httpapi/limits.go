@@ -13,6 +13,8 @@ const (
 	writeMargin = 30 * time.Second
 	// headerBytesMax bounds the headers of a request, in bytes.
 	headerBytesMax = 16 << 10
+	// bodyDrainedMax bounds how much of a body that is too large is read and thrown away, in bytes.
+	bodyDrainedMax = 64 << 20
 	// bufferKeptMax bounds the buffers that are kept for the next request, in bytes.
 	bufferKeptMax = 64 << 10
 	// streamWriteMax bounds how long one write to an event stream may take before the client is

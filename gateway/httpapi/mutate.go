@@ -139,6 +139,7 @@ func (s *Server) submit(x *exchange, o *gateway.Operation, c *engine.Command) *g
 	if p := gateway.ProblemIn(a); p != nil {
 		return p
 	}
+	gateway.OrderLines(c, a)
 	status := gateway.StatusOf(o.Op, a)
 	h := x.Response().Header()
 	if o.Item() {

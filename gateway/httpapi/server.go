@@ -66,9 +66,9 @@ func New(cfg Config) *Server {
 		cfg.StreamsMax = gateway.StreamsMax
 	}
 	s := &Server{
-		cfg: cfg, reader: gateway.Reader{Port: cfg.Port, Books: cfg.Books},
-		metrics: cfg.Metrics.Door("http"), log: cfg.Logger,
+		cfg: cfg, metrics: cfg.Metrics.Door("http"), log: cfg.Logger,
 	}
+	s.reader = gateway.Reader{Port: cfg.Port, Books: cfg.Books, Metrics: s.metrics}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.http = http.Server{
 		Handler:           s.routes(),
@@ -133,10 +133,10 @@ func (s *Server) routes() http.Handler {
 	e.GET("/v1/events", s.events)
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/livez", s.livez)
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/readyz", s.readyz)
-	e.GET("/openapi.json", s.openAPI)
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/openapi.json", s.openAPI)
 	e.GET(gateway.ProblemPath+":kind", s.problemPage)
 	if s.cfg.MetricsHandler != nil {
-		e.GET("/metrics", echo.WrapHandler(s.cfg.MetricsHandler))
+		e.Match([]string{http.MethodGet, http.MethodHead}, "/metrics", s.metricsPage)
 	}
 	return e
 }

@@ -28,6 +28,8 @@ type call struct {
 	problem *gateway.Problem
 	body    []byte
 	answer  engine.Answer
+	// command is what answer answers.
+	command *engine.Command
 	// put is the method fill, bound once so that handing it over allocates nothing.
 	put func(engine.Answer)
 }
@@ -64,6 +66,7 @@ func (s *Server) handler(e *endpoint) func(micro.Request) {
 		case o == gateway.ListItems || o == gateway.HistoryOf || o == gateway.Batch:
 			s.goSlowly(c, m, req.Data())
 		default:
+			c.command = &m.Command
 			s.cfg.Port.Submit(&m.Command, c.put)
 		}
 	}
@@ -95,9 +98,13 @@ func (s *Server) begin(e *endpoint, req micro.Request) *call {
 
 // decode reads payload and headers.
 func (s *Server) decode(o *gateway.Operation, req micro.Request, m *gateway.Message) *gateway.Problem {
-	if len(req.Data()) > gateway.BodyBytesMax {
+	most := gateway.BodyBytesMax
+	if o == gateway.Batch {
+		most = gateway.BatchBytesMax
+	}
+	if len(req.Data()) > most {
 		return &gateway.Problem{
-			Kind: gateway.PayloadTooLarge, Detail: "the payload must be at most " + strconv.Itoa(gateway.BodyBytesMax) + " bytes",
+			Kind: gateway.PayloadTooLarge, Detail: "the payload must be at most " + strconv.Itoa(most) + " bytes",
 		}
 	}
 	if o == gateway.Batch {
@@ -204,20 +211,18 @@ func (c *call) send(b []byte) []byte {
 		c.problem = gateway.ProblemIn(&c.answer)
 	}
 	var header nats.Header
-	switch {
-	case c.problem != nil:
+	if c.problem == nil {
+		b, header = c.success(b)
+		if most := s.conn.MaxPayload(); most > 0 && int64(len(b)+headerBytes) > most {
+			c.problem = gateway.AnswerTooLarge(len(b), most)
+		}
+	}
+	if c.problem != nil {
 		s.logProblem(c)
-		b = gateway.AppendProblem(b, c.problem, c.requestID)
+		b = gateway.AppendProblem(b[:0], c.problem, c.requestID)
 		header = nats.Header{
 			micro.ErrorHeader:     {c.problem.Kind.Code},
 			micro.ErrorCodeHeader: {strconv.Itoa(c.problem.Kind.Status)},
-		}
-	case c.body != nil:
-		b = append(b, c.body...)
-	default:
-		b = gateway.AppendAnswer(b, o.Op, &c.answer)
-		if c.answer.Replayed {
-			header = nats.Header{gateway.ReplayedHeader: {"true"}}
 		}
 	}
 	if c.reply != "" {
@@ -229,11 +234,24 @@ func (c *call) send(b []byte) []byte {
 	took := time.Since(c.started)
 	s.metrics.Answered(o, c.problem, took)
 	c.endpoint.count(c.problem, took)
-	c.problem, c.body, c.answer = nil, nil, engine.Answer{}
+	c.problem, c.body, c.answer, c.command = nil, nil, engine.Answer{}, nil
 	calls.Put(c)
 	s.metrics.InFlight.Dec()
 	s.inFlight.Add(-1)
 	return b
+}
+
+// success writes the answer to a request that was neither refused nor failed.
+func (c *call) success(b []byte) ([]byte, nats.Header) {
+	if c.body != nil {
+		return append(b, c.body...), nil
+	}
+	gateway.OrderLines(c.command, &c.answer)
+	b = gateway.AppendAnswer(b, c.endpoint.operation.Op, &c.answer)
+	if c.answer.Replayed {
+		return b, nats.Header{gateway.ReplayedHeader: {"true"}}
+	}
+	return b, nil
 }
 
 // logProblem logs what an operator has to know.

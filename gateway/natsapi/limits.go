@@ -1,5 +1,7 @@
 package natsapi
 
+import "time"
+
 // The limits of the NATS door. Those that both doors share are in package gateway.
 const (
 	// inFlightMax bounds the requests that were taken and not answered. More are OVERLOADED.
@@ -11,6 +13,11 @@ const (
 	// library drops what is beyond them, so they are far above what a handler leaves.
 	pendingMessagesMax = 65_536
 	pendingBytesMax    = 64 << 20
+	// flushWait bounds how long a stop takes to send the last answers.
+	flushWait = 2 * time.Second
+	// headerBytes is more than the headers of an answer take, which count against the largest
+	// payload too.
+	headerBytes = 256
 	// bufferKeptMax bounds the buffer that a responder keeps for its next answer, in bytes.
 	bufferKeptMax = 64 << 10
 )

@@ -25,6 +25,7 @@ import (
 type door struct {
 	*testing.T
 	shop   *gatewaytest.Shop
+	nats   *server.Server
 	server *Server
 	client *nats.Conn
 	keys   int
@@ -60,7 +61,7 @@ func open(t *testing.T, change ...func(*Config)) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &door{T: t, shop: shop, server: s, client: dial()}
+	return &door{T: t, nats: ns, shop: shop, server: s, client: dial()}
 }
 
 func (d *door) stop() {

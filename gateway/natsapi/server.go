@@ -68,8 +68,9 @@ func New(conn *nats.Conn, cfg Config) (*Server, error) {
 	if !semantic.MatchString(version) {
 		version = "0.0.0"
 	}
+	metrics := cfg.Metrics.Door("nats")
 	s := &Server{
-		conn: conn, cfg: cfg, reader: gateway.Reader{Port: cfg.Port, Books: cfg.Books}, metrics: cfg.Metrics.Door("nats"),
+		conn: conn, cfg: cfg, reader: gateway.Reader{Port: cfg.Port, Books: cfg.Books, Metrics: metrics}, metrics: metrics,
 		log: cfg.Logger, endpoints: make(map[string]*endpoint),
 		done: make(chan *call, inFlightMax), slow: make(chan struct{}, slowMax),
 	}
@@ -147,8 +148,19 @@ func (s *Server) Stop(ctx context.Context) error {
 		}
 	}
 	close(s.done)
-	if flushed := s.conn.FlushWithContext(ctx); flushed != nil {
-		err = errors.Join(err, fmt.Errorf("send the last answers: %w", flushed))
+	return errors.Join(err, s.flush(ctx))
+}
+
+// flush sends the last answers. While NATS is away nobody waits for them, and what else has to
+// stop must not either.
+func (s *Server) flush(ctx context.Context) error {
+	if !s.conn.IsConnected() {
+		return nil
 	}
-	return err
+	ctx, cancel := context.WithTimeout(ctx, flushWait)
+	defer cancel()
+	if err := s.conn.FlushWithContext(ctx); err != nil && s.conn.IsConnected() {
+		return fmt.Errorf("send the last answers: %w", err)
+	}
+	return nil
 }

@@ -50,6 +50,7 @@ func document() object {
 			{"license", object{{"name", "Apache 2.0"}, {"identifier", "Apache-2.0"}}},
 		}},
 		{"servers", []object{{{"url", "/"}}}},
+		{"security", []object{}}, // None yet: nothing but loopback is listened on.
 		{"tags", []object{
 			{{"name", "items"}, {"description", "Items and their levels."}},
 			{{"name", "reservations"}, {"description", "Holds and orders."}},
