@@ -5,10 +5,12 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/skua-stock/skua/actors"
 	"github.com/skua-stock/skua/engine"
 )
 
@@ -151,19 +153,20 @@ func TestPanicInExpiryInsideAVisit(t *testing.T) {
 	for _, victim := range []string{"A", "B", "C"} {
 		synctest.Test(t, func(t *testing.T) {
 			g := newGround(t, true)
-			b := start(t, g)
+			var ahead atomic.Int64 // Leaps of the clock that the wheel's timer does not see.
+			b := start(t, g, func(c *actors.Config) {
+				c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			})
 			skus := []string{"A", "B", "C"}
 			for _, sku := range skus {
 				b.stocked(sku, 5)
 			}
-			due := b.must(engine.Command{Op: engine.OpReserve, Key: "due", TTL: 1000, Lines: []engine.Line{{SKU: victim, Quantity: 5}}})
+			b.must(engine.Command{Op: engine.OpReserve, Key: "due", TTL: 1000, Lines: []engine.Line{{SKU: victim, Quantity: 5}}})
 			synctest.Wait()
 			g.set(func() { g.auto = false })
 			parked := b.send(receive(victim, 1, "parked"))
 			g.breakOnce(func(r *engine.Record) bool { return r.Acts[0].Op == engine.OpExpire })
-			// At the very millisecond the visit and the wheel come together: whichever comes first
-			// meets the panic.
-			time.Sleep(time.Until(time.UnixMilli(int64(due.Reservation.ExpiresAt))))
+			ahead.Store(int64(time.Second))
 			visited := b.send(reserve("order", skus...))
 			reads := []chan engine.Answer{b.send(get(victim)), b.send(get(victim))}
 			synctest.Wait()

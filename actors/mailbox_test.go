@@ -1,0 +1,45 @@
+package actors
+
+import "testing"
+
+// busyInvoker posts two messages more in every turn that it is asked to, so that the queue is never
+// empty.
+type busyInvoker struct {
+	t       *testing.T
+	mailbox *mailbox
+	last    int
+	posted  int
+	until   int
+	longest int
+}
+
+func (v *busyInvoker) InvokeUserMessage(message any) {
+	if n := message.(int); n != v.last+1 {
+		v.t.Fatalf("message %d after %d", n, v.last)
+	}
+	v.last++
+	v.longest = max(v.longest, cap(v.mailbox.queue))
+	for v.posted < min(v.until, v.last+3) {
+		v.posted++
+		v.mailbox.PostUserMessage(v.posted)
+	}
+}
+
+func (v *busyInvoker) InvokeSystemMessage(any)       {}
+func (v *busyInvoker) EscalateFailure(reason, _ any) { v.t.Fatal(reason) }
+
+// A mailbox that is never empty keeps its order, and takes no more memory than what waits in it.
+func TestMailboxThatIsNeverEmpty(t *testing.T) {
+	m := &mailbox{opened: true}
+	v := &busyInvoker{t: t, mailbox: m, posted: 1, until: 1_000_000}
+	m.RegisterHandlers(v, nil)
+	m.running = true
+	m.PostUserMessage(1)
+	m.run(v.until + 1)
+	if v.last != v.until {
+		t.Errorf("%d of %d messages came", v.last, v.until)
+	}
+	if v.longest > 64 {
+		t.Errorf("the queue grew to %d, never more than 3 messages waited", v.longest)
+	}
+}
