@@ -14,7 +14,8 @@ import (
 // that older ones are kept; begins is the sequence at which the kept history begins, when the page
 // reaches it and older movements are gone.
 func (s *Store) Ledger(sku string, head, before uint64, limit int) (page []engine.Movement, more bool, begins uint64, err error) {
-	w := &ledgerWalk{store: s, sku: sku, before: before, limit: limit}
+	w := &ledgerWalk{store: s, sku: sku, before: before, limit: limit, decoder: decoders.Get().(*codec.Decoder)}
+	defer decoders.Put(w.decoder)
 	at := head
 	if place, ok := s.pages.get(sku, before); ok && before != 0 {
 		at = place
@@ -48,7 +49,7 @@ type ledgerWalk struct {
 	limit   int
 	page    []engine.Movement
 	at      []uint64 // the record of each movement of the page
-	decoder codec.Decoder
+	decoder *codec.Decoder
 	entry   codec.Entry
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"sync"
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/persistence/codec"
@@ -40,7 +41,8 @@ func (s *Store) Record(sku string, index uint64) (*engine.Record, error) {
 
 // entry reads a durable entry, from the history if it is there and from the log otherwise.
 func (s *Store) entry(sku string, index uint64) (*codec.Entry, error) {
-	var d codec.Decoder
+	d := decoders.Get().(*codec.Decoder)
+	defer decoders.Put(d)
 	e := &codec.Entry{}
 	if b, ok := s.bucketOf(index); ok {
 		found := false
@@ -73,6 +75,9 @@ func (s *Store) entry(sku string, index uint64) (*codec.Entry, error) {
 	}
 	return e, nil
 }
+
+// decoders are kept, since each has a large table of names.
+var decoders = sync.Pool{New: func() any { return new(codec.Decoder) }}
 
 // bucketOf finds the bucket of history that has a record.
 func (s *Store) bucketOf(index uint64) (b snapshot.Bucket, ok bool) {
