@@ -18,11 +18,24 @@ import (
 	"time"
 )
 
-// client is what every verb that talks to a server has in common.
-type client struct {
+// reader is what every verb that talks to a server has in common.
+type reader struct {
 	Server string `help:"URL of the HTTP door." default:"http://127.0.0.1:8080" placeholder:"URL"`
-	Key    string `help:"Idempotency key; one is made up where there is none. Give one to retry safely." placeholder:"KEY"`
 	JSON   bool   `name:"json" help:"Print the server's answer as it is."`
+}
+
+// client is what every verb that changes something has in common.
+type client struct {
+	reader
+	Key string `help:"Idempotency key; one is made up where there is none. Give one to retry safely." placeholder:"KEY"`
+}
+
+// baseURL is a URL without a slash at its end, also of an address alone.
+func baseURL(server string) string {
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	return strings.TrimRight(server, "/")
 }
 
 // clientWait bounds one request of the client.
@@ -30,21 +43,35 @@ const clientWait = time.Minute
 
 // problem is what a refusal says; see docs/reference/problems.md.
 type problem struct {
-	Code   string `json:"code"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
-	Field  string `json:"field"`
-	Lines  []struct {
-		SKU       string `json:"sku"`
-		Location  string `json:"location"`
-		Requested int64  `json:"requested"`
-		Available int64  `json:"available"`
-	} `json:"lines"`
+	Code   string        `json:"code"`
+	Title  string        `json:"title"`
+	Detail string        `json:"detail"`
+	Field  string        `json:"field"`
+	Lines  []problemLine `json:"lines"`
+}
+
+// problemLine is a line that failed.
+type problemLine struct {
+	SKU       string `json:"sku"`
+	Location  string `json:"location"`
+	Requested int64  `json:"requested"`
+	Available int64  `json:"available"`
+}
+
+func (l *problemLine) String() string {
+	s := l.SKU
+	if l.Location != "" {
+		s += " at " + l.Location
+	}
+	if l.Requested != 0 {
+		s += fmt.Sprintf(": %d asked for, %d available", l.Requested, l.Available)
+	}
+	return s
 }
 
 // call sends a request and decodes the answer into v. A refusal is printed and becomes errRefused.
-func (c *client) call(o output, method, path string, body, v any) error {
-	b, err := c.raw(o, method, path, body)
+func (c *reader) call(o output, method, path, key string, body, v any) error {
+	b, err := c.raw(o, method, path, key, body)
 	if err != nil {
 		return err
 	}
@@ -58,7 +85,7 @@ func (c *client) call(o output, method, path string, body, v any) error {
 	return nil
 }
 
-func (c *client) raw(o output, method, path string, body any) ([]byte, error) {
+func (c *reader) raw(o output, method, path, key string, body any) ([]byte, error) {
 	var in io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -69,12 +96,12 @@ func (c *client) raw(o output, method, path string, body any) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), clientWait)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(c.Server, "/")+path, in)
+	req, err := http.NewRequestWithContext(ctx, method, baseURL(c.Server)+path, in)
 	if err != nil {
 		return nil, err
 	}
 	if method != http.MethodGet {
-		req.Header.Set("Idempotency-Key", c.key())
+		req.Header.Set("Idempotency-Key", key)
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := http.DefaultClient.Do(req)
@@ -93,7 +120,7 @@ func (c *client) raw(o output, method, path string, body any) ([]byte, error) {
 }
 
 // refused prints a problem. A server that cannot serve now is an error, everything else a refusal.
-func (c *client) refused(o output, status int, b []byte) error {
+func (c *reader) refused(o output, status int, b []byte) error {
 	var p problem
 	if c.JSON {
 		fmt.Fprintln(o.out, strings.TrimSpace(string(b)))
@@ -101,8 +128,8 @@ func (c *client) refused(o output, status int, b []byte) error {
 		fmt.Fprintf(o.err, "HTTP %d: %s\n", status, strings.TrimSpace(string(b)))
 	} else {
 		fmt.Fprintf(o.err, "%s: %s\n", p.Code, p.Detail)
-		for _, l := range p.Lines {
-			fmt.Fprintf(o.err, "  %s %s: %d asked for, %d available\n", l.SKU, l.Location, l.Requested, l.Available)
+		for i := range p.Lines {
+			fmt.Fprintf(o.err, "  %s\n", &p.Lines[i])
 		}
 	}
 	if status >= http.StatusInternalServerError {
@@ -123,7 +150,7 @@ type itemCmd struct {
 	client
 	SKU      string `arg:"" help:"The item."`
 	Create   bool   `help:"Create the item, or reset its settings, first."`
-	Receive  int64  `help:"Receive so many units first." placeholder:"N"`
+	Receive  *int64 `help:"Receive so many units first." placeholder:"N"`
 	Location string `help:"Where they arrive." default:"main"`
 }
 
@@ -140,22 +167,19 @@ var stateColumns = []string{"on_hand", "available", "reserved", "committed", "sa
 func (c *itemCmd) Run(o output) error {
 	path := "/v1/items/" + url.PathEscape(c.SKU)
 	quiet := output{io.Discard, o.err}
-	key := c.key()
 	if c.Create {
-		c.Key = key + "-create"
-		if err := c.call(quiet, http.MethodPut, path, struct{}{}, &struct{}{}); err != nil {
+		if err := c.call(quiet, http.MethodPut, path, c.key()+"-create", struct{}{}, &struct{}{}); err != nil {
 			return err
 		}
 	}
-	if c.Receive != 0 {
-		c.Key = key + "-receive"
-		body := map[string]any{"location": c.Location, "quantity": c.Receive}
-		if err := c.call(quiet, http.MethodPost, path+"/receive", body, &struct{}{}); err != nil {
+	if c.Receive != nil {
+		body := map[string]any{"location": c.Location, "quantity": *c.Receive}
+		if err := c.call(quiet, http.MethodPost, path+"/receive", c.key()+"-receive", body, &struct{}{}); err != nil {
 			return err
 		}
 	}
 	var it item
-	if err := c.call(o, http.MethodGet, path, nil, &it); err != nil || c.JSON {
+	if err := c.call(o, http.MethodGet, path, "", nil, &it); err != nil || c.JSON {
 		return err
 	}
 	fmt.Fprintf(o.out, "%s at sequence %d\n", it.SKU, it.Sequence)
@@ -225,17 +249,17 @@ func (c *reserveCmd) Run(o output) error {
 	for _, arg := range c.Lines {
 		i := strings.LastIndexByte(arg, '=')
 		if i < 1 {
-			return fmt.Errorf("line %q is not SKU=QUANTITY[@LOCATION]", arg)
+			return fmt.Errorf("%w: line %q is not SKU=QUANTITY[@LOCATION]", errUsage, arg)
 		}
 		quantity, location, _ := strings.Cut(arg[i+1:], "@")
 		n, err := strconv.ParseInt(quantity, 10, 64)
 		if err != nil {
-			return fmt.Errorf("line %q is not SKU=QUANTITY[@LOCATION]: %w", arg, err)
+			return fmt.Errorf("%w: line %q is not SKU=QUANTITY[@LOCATION]: %q is no whole number", errUsage, arg, quantity)
 		}
 		body.Lines = append(body.Lines, line{arg[:i], n, location})
 	}
 	var r reservation
-	if err := c.call(o, http.MethodPost, "/v1/reservations", body, &r); err != nil || c.JSON {
+	if err := c.call(o, http.MethodPost, "/v1/reservations", c.key(), body, &r); err != nil || c.JSON {
 		return err
 	}
 	return r.print(o)
@@ -257,7 +281,7 @@ func (c *releaseCmd) Run(o output) error { return c.step(o, c.ID, "release") }
 
 func (c *client) step(o output, id, step string) error {
 	var r reservation
-	if err := c.call(o, http.MethodPost, "/v1/reservations/"+url.PathEscape(id)+"/"+step, nil, &r); err != nil || c.JSON {
+	if err := c.call(o, http.MethodPost, "/v1/reservations/"+url.PathEscape(id)+"/"+step, c.key(), nil, &r); err != nil || c.JSON {
 		return err
 	}
 	return r.print(o)
@@ -265,7 +289,7 @@ func (c *client) step(o output, id, step string) error {
 
 // historyCmd lists movements.
 type historyCmd struct {
-	client
+	reader
 	SKU   string `arg:"" help:"The item."`
 	Limit int    `help:"How many movements." default:"20"`
 }
@@ -291,7 +315,7 @@ func (c *historyCmd) Run(o output) error {
 		Movements []movement `json:"movements"`
 	}
 	path := fmt.Sprintf("/v1/items/%s/history?limit=%d", url.PathEscape(c.SKU), c.Limit)
-	if err := c.call(o, http.MethodGet, path, nil, &page); err != nil || c.JSON {
+	if err := c.call(o, http.MethodGet, path, "", nil, &page); err != nil || c.JSON {
 		return err
 	}
 	w := tabwriter.NewWriter(o.out, 0, 0, 2, ' ', 0)
@@ -319,7 +343,7 @@ func (c *watchCmd) Run(o output) error {
 	if c.From == "oldest" {
 		q.Set("from", "oldest")
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(c.Server, "/")+"/v1/events?"+q.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL(c.Server)+"/v1/events?"+q.Encode(), nil)
 	if err != nil {
 		return err
 	}
@@ -333,7 +357,7 @@ func (c *watchCmd) Run(o output) error {
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(resp.Body)
-		return (&client{JSON: c.JSON}).refused(o, resp.StatusCode, b)
+		return (&reader{JSON: c.JSON}).refused(o, resp.StatusCode, b)
 	}
 	in := bufio.NewScanner(resp.Body)
 	in.Buffer(nil, 1<<20)

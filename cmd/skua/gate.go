@@ -14,18 +14,24 @@ import (
 // the first moment to the last, to say how things are.
 type gate struct {
 	node    atomic.Pointer[node.Node]
+	whole   atomic.Bool
 	stopped atomic.Bool
 }
 
+// open lets requests through to the node, ready says that NATS is there too, as far as it is ours,
+// and close that the end begins.
 func (g *gate) open(n *node.Node) { g.node.Store(n) }
+func (g *gate) ready()            { g.whole.Store(true) }
 func (g *gate) close()            { g.stopped.Store(true) }
 
 var (
 	errRecovering = errors.New("recovering")
+	errStarting   = errors.New("starting: HTTP is served, NATS not yet")
 	errStopping   = errors.New("stopping")
 )
 
-// Ready says why the server does not take requests, or nil. While changes are refused because the
+// Ready says why the server does not take requests at both doors, or nil. A NATS server of the user's
+// own may be away: that is for its operator to see, and HTTP does without. While changes are refused because the
 // disk is nearly full it is ready still: reads go on, and a metric tells.
 func (g *gate) Ready() error {
 	switch {
@@ -33,6 +39,8 @@ func (g *gate) Ready() error {
 		return errStopping
 	case g.node.Load() == nil:
 		return errRecovering
+	case !g.whole.Load():
+		return errStarting
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	kongyaml "github.com/alecthomas/kong-yaml"
@@ -21,7 +22,8 @@ const (
 )
 
 // program is the command line. Every flag of serve is also an environment variable
-// (SKUA_HTTP for --http) and a line of a YAML file (--config).
+// (SKUA_HTTP for --http) and a line of a YAML file (--config). Flags of the other commands that have
+// the same name mean something else, and so have none; but SKUA_SERVER is where every client looks.
 type program struct {
 	Config kong.ConfigFlag `help:"YAML file with settings for the flags." placeholder:"FILE"`
 
@@ -41,6 +43,9 @@ type program struct {
 // errRefused is an answer of the engine that is not what was asked for; it has been shown.
 var errRefused = errors.New("refused")
 
+// errUsage is an argument that makes no sense.
+var errUsage = errors.New("the command line makes no sense")
+
 // errDamaged is what check ends with when it found damage; it has been shown.
 var errDamaged = errors.New("damaged")
 
@@ -54,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Name("skua"),
 		kong.Description("A stock engine: reservations that are never lost, units that are never sold twice."),
 		kong.UsageOnError(),
-		kong.DefaultEnvars("SKUA"),
+		environment(),
 		kong.Configuration(kongyaml.Loader),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
@@ -76,6 +81,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	switch err := ctx.Run(); {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(stderr, "skua:", err)
+		return exitUsage
 	case errors.Is(err, errRefused):
 		return exitRefused
 	case errors.Is(err, errDamaged):
@@ -84,6 +92,25 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "skua:", err)
 		return exitError
 	}
+}
+
+// environment names the environment variables of the flags that have one.
+func environment() kong.Option {
+	return kong.PostBuild(func(k *kong.Kong) error {
+		name := func(flags []*kong.Flag, which func(*kong.Flag) bool) {
+			for _, f := range flags {
+				if f.Name != "help" && which(f) {
+					env := "SKUA_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+					f.Envs, f.Tag.Envs = []string{env}, []string{env}
+				}
+			}
+		}
+		name(k.Model.Flags, func(*kong.Flag) bool { return true })
+		for _, c := range k.Model.Children {
+			name(c.Flags, func(f *kong.Flag) bool { return c.Name == "serve" || f.Name == "server" })
+		}
+		return nil
+	})
 }
 
 // output is where a command writes.

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite docs/reference/cli.md and confi
 // is: they are written from its flags. Rewrite them with: go test ./cmd/skua -run Reference -update
 func TestReferencePages(t *testing.T) {
 	var p program
-	k, err := kong.New(&p, kong.Name("skua"), kong.DefaultEnvars("SKUA"))
+	k, err := kong.New(&p, kong.Name("skua"), environment())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/skua-stock/skua/bench/retail"
 	"github.com/skua-stock/skua/engine"
@@ -31,26 +29,6 @@ type replayCmd struct {
 	JSON    bool    `name:"json" help:"Print the result as JSON."`
 }
 
-// tally is what came of a replay.
-type tally struct {
-	Documents       int   `json:"documents"`
-	LinesSkipped    int   `json:"lines_skipped"`
-	Items           int   `json:"items"`
-	Orders          int   `json:"orders_sold"`
-	OrdersRefused   int   `json:"orders_refused"`
-	UnitsSold       int64 `json:"units_sold"`
-	UnitsRefused    int64 `json:"units_refused"`
-	Returns         int   `json:"returns"`
-	UnitsReturned   int64 `json:"units_returned"`
-	WriteOffs       int   `json:"write_offs"`
-	WriteOffRefused int   `json:"write_offs_refused"`
-	// Mispredicted counts documents that the naive book would have decided otherwise; it is only
-	// meaningful, and then zero, with one worker.
-	Mispredicted int     `json:"mispredicted"`
-	Mismatches   int     `json:"mismatches"`
-	Seconds      float64 `json:"seconds"`
-}
-
 // replay is one run.
 type replay struct {
 	cfg  *replayCmd
@@ -58,7 +36,37 @@ type replay struct {
 	docs []retail.Document
 	mu   sync.Mutex // over what follows
 	book retail.Book
-	sum  tally
+	// opening is what each item had when it had got its opening stock. On an empty server that is the
+	// opening stock; on another, what was there before is there still.
+	opening map[string]level
+	sum     tally
+}
+
+// replayLocation is where everything happens.
+const replayLocation = "main"
+
+// level is an item at a location, as the server says.
+type level struct {
+	OnHand         int64 `json:"on_hand"`
+	Available      int64 `json:"available"`
+	Reserved       int64 `json:"reserved"`
+	Committed      int64 `json:"committed"`
+	SafetyStock    int64 `json:"safety_stock"`
+	Damaged        int64 `json:"damaged"`
+	QualityControl int64 `json:"quality_control"`
+	Other          int64 `json:"other"`
+	Backordered    int64 `json:"backordered"`
+}
+
+// Validate refuses settings that make no sense.
+func (c *replayCmd) Validate() error {
+	if c.Workers < 1 {
+		return errors.New("--workers must be at least 1")
+	}
+	if !(c.Rate >= 0) || !(c.Stock >= 0 && c.Stock <= openingShareMax) || c.Limit < 0 {
+		return fmt.Errorf("--rate, --stock and --limit must not be negative, and --stock at most %d", openingShareMax)
+	}
+	return nil
 }
 
 // Run replays, and compares every level of every item with a book that was kept apart.
@@ -68,9 +76,12 @@ func (c *replayCmd) Run(o output) error {
 		return err
 	}
 	defer s.Close()
-	r := &replay{cfg: c, shop: s}
+	r := &replay{cfg: c, shop: s, opening: make(map[string]level)}
 	if err := r.load(); err != nil {
 		return err
+	}
+	if len(r.docs) == 0 {
+		return fmt.Errorf("%s has no orders", c.File)
 	}
 	began := time.Now()
 	r.book = retail.Opening(r.docs, c.Stock)
@@ -93,12 +104,12 @@ func (c *replayCmd) Run(o output) error {
 	return nil
 }
 
-func (r *replay) load() error {
+func (r *replay) load() (err error) {
 	f, err := os.Open(r.cfg.File)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	var in io.Reader = f
 	if strings.HasSuffix(r.cfg.File, ".gz") {
 		if in, err = gzip.NewReader(f); err != nil {
@@ -121,20 +132,28 @@ func (r *replay) open() error {
 		units int64
 	}
 	items := make(chan item)
+	share := maps.Clone(r.book)
+	failed := make(chan struct{})
 	go func() {
 		defer close(items)
-		for sku, units := range r.book {
-			items <- item{sku, units}
+		for sku, units := range share {
+			select {
+			case items <- item{sku, units}:
+			case <-failed:
+				return
+			}
 		}
 	}()
-	r.sum.Items = len(r.book)
-	return parallel(max(8, r.cfg.Workers), func() error {
-		for it := range items {
-			if err := r.must("put_item", it.sku, "", r.key("item", it.sku), struct{}{}); err != nil {
-				return err
+	var once sync.Once
+	r.sum.Items = len(share)
+	return parallel(max(8, r.cfg.Workers), func() (err error) {
+		defer func() {
+			if err != nil {
+				once.Do(func() { close(failed) })
 			}
-			body := map[string]any{"location": "main", "quantity": it.units, "reason": "import"}
-			if err := r.must("receive", it.sku, "", r.key("opening", it.sku), body); err != nil {
+		}()
+		for it := range items {
+			if err := r.receive(it.sku, it.units); err != nil {
 				return err
 			}
 		}
@@ -142,7 +161,37 @@ func (r *replay) open() error {
 	})
 }
 
-// parallel runs f on so many goroutines and returns what failed.
+// receive makes an item and gives it its opening stock. The book begins with what is there then.
+func (r *replay) receive(sku string, units int64) error {
+	if err := r.must("put_item", sku, "", r.key("item", sku), struct{}{}); err != nil {
+		return err
+	}
+	body := map[string]any{"location": replayLocation, "quantity": units, "reason": "import"}
+	b, code, err := r.shop.do("receive", sku, "", r.key("opening", sku), body)
+	if code == engine.IdempotencyKeyParameterMismatch.String() {
+		return fmt.Errorf("the run %q was begun with another file, --stock or --limit; choose another name with --run", r.cfg.Run_)
+	}
+	if err := answered(code, err); err != nil {
+		return fmt.Errorf("receive %s: %w", sku, err)
+	}
+	var change struct {
+		Sequence uint64 `json:"sequence"`
+		Level    level  `json:"level"`
+	}
+	if err := json.Unmarshal(b, &change); err != nil {
+		return fmt.Errorf("receive %s: read the answer: %w", sku, err)
+	}
+	// The second movement of an item that was just made: there is nothing but the opening stock.
+	if fresh := (level{OnHand: units, Available: units}); change.Sequence == 2 && change.Level != fresh {
+		return fmt.Errorf("receive %s: %d units of a new item come to %+v", sku, units, change.Level)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.book[sku], r.opening[sku] = change.Level.Available, change.Level
+	return nil
+}
+
+// parallel runs f on so many goroutines and returns the first that failed.
 func parallel(n int, f func() error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -150,7 +199,12 @@ func parallel(n int, f func() error) error {
 		wg.Go(func() { errs[i] = f() })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *replay) key(parts ...any) string {
@@ -209,29 +263,6 @@ func (r *replay) document(d retail.Document) error {
 	}
 	r.sum.add(d, done)
 	return nil
-}
-
-func (t *tally) add(d retail.Document, done bool) {
-	t.Documents++
-	var units int64
-	for _, l := range d.Lines {
-		units += l.Quantity
-	}
-	switch {
-	case d.Kind == retail.Order && done:
-		t.Orders++
-		t.UnitsSold += units
-	case d.Kind == retail.Order:
-		t.OrdersRefused++
-		t.UnitsRefused += units
-	case d.Kind == retail.Return:
-		t.Returns++
-		t.UnitsReturned += units
-	case done:
-		t.WriteOffs++
-	default:
-		t.WriteOffRefused++
-	}
 }
 
 // send does a document: an order is reserved, confirmed and fulfilled. It reports false when the
@@ -320,73 +351,4 @@ func answered(code string, err error) error {
 		return errors.New(code)
 	}
 	return err
-}
-
-// verify compares every item with the book.
-func (r *replay) verify(o output) error {
-	for sku, want := range r.book {
-		b, code, err := r.shop.do("get_item", sku, "", "", nil)
-		if err := answered(code, err); err != nil {
-			return fmt.Errorf("read item %s: %w", sku, err)
-		}
-		var it item
-		if err := json.Unmarshal(b, &it); err != nil {
-			return fmt.Errorf("read item %s: %w", sku, err)
-		}
-		t := it.Totals
-		if t["on_hand"] != want || t["available"] != want || t["reserved"] != 0 || t["committed"] != 0 || len(it.Levels) != 1 {
-			r.sum.Mismatches++
-			fmt.Fprintf(o.err, "mismatch: %s should have %d on hand and nothing promised, has %v\n", sku, want, t)
-		}
-	}
-	return nil
-}
-
-func (r *replay) print(o output) error {
-	if r.cfg.JSON {
-		enc := json.NewEncoder(o.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r.sum)
-	}
-	t := &r.sum
-	fmt.Fprintf(o.out, "sold      %d orders, %d units\n", t.Orders, t.UnitsSold)
-	fmt.Fprintf(o.out, "refused   %d orders, %d units, for want of stock\n", t.OrdersRefused, t.UnitsRefused)
-	fmt.Fprintf(o.out, "returned  %d documents, %d units\n", t.Returns, t.UnitsReturned)
-	fmt.Fprintf(o.out, "lost      %d write-offs, %d more refused\n", t.WriteOffs, t.WriteOffRefused)
-	fmt.Fprintf(o.out, "books     %d items compared, %d mismatches\n", t.Items, t.Mismatches)
-	fmt.Fprintf(o.out, "took      %.1f s for %d documents\n", t.Seconds, t.Documents)
-	return nil
-}
-
-// bar shows progress on a terminal, and nothing elsewhere.
-type bar struct {
-	all *mpb.Progress
-	one *mpb.Bar
-}
-
-func progress(o output, total int, quiet bool) *bar {
-	f, ok := o.err.(*os.File)
-	if quiet || !ok {
-		return &bar{}
-	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return &bar{}
-	}
-	p := mpb.New(mpb.WithOutput(f), mpb.WithWidth(60))
-	return &bar{all: p, one: p.AddBar(int64(total),
-		mpb.PrependDecorators(decor.CountersNoUnit("%d of %d documents ")),
-		mpb.AppendDecorators(decor.Percentage(), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)))}
-}
-
-func (b *bar) Increment() {
-	if b.one != nil {
-		b.one.Increment()
-	}
-}
-
-func (b *bar) finish() {
-	if b.one != nil {
-		b.one.Abort(false) // Also after a failure, when it is not full.
-		b.all.Wait()
-	}
 }

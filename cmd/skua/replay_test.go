@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,6 +45,51 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReplayOnAUsedServer: what was there before is left alone, and no false alarm.
+func TestReplayOnAUsedServer(t *testing.T) {
+	p, err := spawn(filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	replay := func(wantCode int, more ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		args := append([]string{"replay", ledger, "--http", p.http, "--limit", "50"}, more...)
+		if code := run(args, &out, &out); code != wantCode {
+			t.Fatalf("%v: exit code %d, want %d: %s", more, code, wantCode, out.String())
+		}
+		return out.String()
+	}
+	replay(exitOK)
+	var out bytes.Buffer
+	for _, args := range [][]string{{"item", "85123A", "--receive", "7", "--location", "elsewhere"}, {"reserve", "85123A=3@main"}} {
+		if code := run(append(args, "--server", p.http), &out, &out); code != exitOK {
+			t.Fatalf("%v: %s", args, out.String())
+		}
+	}
+	replay(exitOK, "--run", "again")
+	replay(exitOK, "--run", "again")
+	if got := replay(exitError, "--run", "again", "--stock", "0.5"); !strings.Contains(got, "--run") || strings.Count(got, "\n") != 1 {
+		t.Error(got)
+	}
+	none := filepath.Join(t.TempDir(), "none.csv")
+	if err := os.WriteFile(none, []byte("invoice,sku,qty,time,price\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"replay", none}, {"replay", ledger, "--http", "127.0.0.1:1"}} {
+		out.Reset()
+		if code := run(args, &out, &out); code != exitError || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%v: %d: %s", args, code, out.String())
+		}
+	}
+	for _, flag := range []string{"--workers=0", "--stock=-1", "--stock=NaN", "--rate=-1", "--limit=-1"} {
+		if code := run([]string{"replay", ledger, flag}, &out, &out); code != exitUsage {
+			t.Errorf("%s: exit code %d", flag, code)
+		}
+	}
+}
+
 // TestClient walks through the verbs of the client as the README does.
 func TestClient(t *testing.T) {
 	p, err := spawn(filepath.Join(t.TempDir(), "data"))
@@ -79,7 +125,18 @@ func TestClient(t *testing.T) {
 		t.Error(got)
 	}
 	for _, args := range [][]string{{"reserve", "mug"}, {"reserve", "mug=x"}} {
-		skua(exitError, args...)
+		if got := skua(exitUsage, args...); !strings.Contains(got, "SKU=QUANTITY") {
+			t.Error(got)
+		}
+	}
+	if got := skua(exitRefused, "item", "none"); got != "ITEM_NOT_FOUND: there is no item \"none\"\n  none\n" {
+		t.Errorf("%q", got)
+	}
+	if got := skua(exitRefused, "reserve", "mug=9@main"); !strings.Contains(got, "  mug at main: 9 asked for, 2 available\n") {
+		t.Errorf("%q", got)
+	}
+	if got := skua(exitRefused, "item", "mug", "--receive", "0"); !strings.Contains(got, "INVALID_QUANTITY_TOO_LOW") {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -94,7 +151,7 @@ func TestUsage(t *testing.T) {
 	if code := run([]string{"check", filepath.Join(t.TempDir(), "none")}, &out, &out); code != exitError {
 		t.Errorf("exit code %d", code)
 	}
-	if code := run([]string{"serve", "--http", "0.0.0.0:0"}, &out, &out); code != exitError || !strings.Contains(out.String(), "loopback") {
+	if code := run([]string{"serve", "--http", "0.0.0.0:0"}, &out, &out); code != exitUsage || !strings.Contains(out.String(), "loopback") {
 		t.Errorf("%d: %s", code, out.String())
 	}
 	if code := run([]string{"version"}, &out, &out); code != exitOK {

@@ -19,50 +19,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/skua-stock/skua/actors"
 	"github.com/skua-stock/skua/cmd/skua/node"
 	"github.com/skua-stock/skua/gateway"
 	"github.com/skua-stock/skua/gateway/events"
 	"github.com/skua-stock/skua/gateway/httpapi"
 	"github.com/skua-stock/skua/gateway/natsapi"
-	"github.com/skua-stock/skua/persistence"
 )
 
 // gcPercent lets the heap grow further between two collections than Go does by default: most of it
 // is stock and holds, which stay, and looking at them again and again is what costs. GOGC says
 // otherwise.
 const gcPercent = 300
-
-// serveCmd is the configuration of a server: flag > environment > file > default.
-type serveCmd struct {
-	Data       string `help:"Data directory; made where there is none." default:"./data" placeholder:"DIR"`
-	HTTP       string `name:"http" help:"Address of the HTTP door." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	NATSListen string `name:"nats-listen" help:"Address of the embedded NATS server." default:"127.0.0.1:4222" placeholder:"ADDR"`
-	NATS       string `name:"nats" help:"Use this NATS server, with JetStream, instead of the embedded one." placeholder:"URL"`
-
-	SnapshotEvery time.Duration `help:"How often what changed is written to the snapshots." default:"10s"`
-	Partitions    int           `help:"Partitions of a new data directory; fixed from then on." default:"64"`
-	IdleAfter     time.Duration `help:"Passivate items that were not used for so long." default:"10m"`
-	Resident      int           `help:"Items kept in memory; beyond, the least recently used are passivated." default:"4000000"`
-	InFlight      int           `help:"Commands admitted at once; more are refused as OVERLOADED." default:"65536"`
-
-	DiskReserve  int64         `help:"Bytes of disk left free; below, new changes are refused." default:"536870912"`
-	LogBytesMax  int64         `help:"Bytes that the log may grow to when events cannot be published; beyond, new changes are refused." default:"8589934592"`
-	LogKeep      int64         `help:"Bytes of log kept so that event streams can resume." default:"268435456"`
-	KeyWindow    time.Duration `help:"How long idempotency keys are remembered at the least." default:"10m"`
-	KeyBytes     int64         `help:"Bytes of memory for idempotency keys." default:"1073741824"`
-	HistoryAge   time.Duration `help:"How long movements are kept." default:"8760h"`
-	HistoryBytes int64         `help:"Bytes of movements kept." default:"68719476736"`
-
-	EventsAge        time.Duration `help:"How long change events are kept in JetStream." default:"168h"`
-	EventsBytes      int64         `help:"Bytes of change events kept in JetStream." default:"4294967296"`
-	NATSSyncInterval time.Duration `name:"nats-sync-interval" help:"sync_interval of the NATS server of --nats." default:"2m"`
-
-	StopWait time.Duration `help:"How long a stop may take to finish what is in flight and publish what is durable." default:"15s"`
-	Log      string        `help:"Log format: text or json." enum:"text,json" default:"text"`
-	LogLevel slog.Level    `help:"Least level that is logged." default:"INFO"`
-	Profile  string        `help:"Write a CPU profile of the whole run here." placeholder:"FILE"`
-}
 
 // Run serves until SIGINT or SIGTERM. A second signal ends the process at once.
 func (c *serveCmd) Run(o output) error {
@@ -82,41 +49,34 @@ func (c *serveCmd) Run(o output) error {
 	return errors.Join(c.serve(ctx, c.logger(o)), end())
 }
 
-func (c *serveCmd) logger(o output) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: c.LogLevel}
-	if c.Log == "json" {
-		return slog.New(slog.NewJSONHandler(o.err, opts))
-	}
-	return slog.New(slog.NewTextHandler(o.err, opts))
-}
-
 // server is what serve has started, in the order in which it did.
 type server struct {
-	cfg      *serveCmd
-	log      *slog.Logger
-	metrics  *prometheus.Registry
-	doors    *gateway.Metrics
-	gate     *gate
-	http     *httpapi.Server
-	node     *node.Node
-	embedded *events.Server
-	nc       *nats.Conn
-	natsapi  *natsapi.Server
-	outbox   *events.Outbox
-	publish  context.CancelFunc
-	ended    chan error // the outbox or a listener ended before it was told to
+	cfg     *serveCmd
+	log     *slog.Logger
+	metrics *prometheus.Registry
+	// nodeMetrics are those of the engine, which join the others when it has recovered: before, they
+	// have nothing to look at.
+	nodeMetrics *prometheus.Registry
+	doors       *gateway.Metrics
+	gate        *gate
+	http        *httpapi.Server
+	node        *node.Node
+	embedded    *events.Server
+	nc          *nats.Conn
+	natsapi     *natsapi.Server
+	outbox      *events.Outbox
+	publish     context.CancelFunc
+	ended       chan error // the outbox or a listener ended before it was told to
 }
 
 func (c *serveCmd) serve(ctx context.Context, log *slog.Logger) error {
-	for _, addr := range []string{c.HTTP, c.NATSListen} {
-		if err := loopback(addr); err != nil {
-			return err
-		}
+	s := &server{
+		cfg: c, log: log, metrics: prometheus.NewRegistry(), nodeMetrics: prometheus.NewRegistry(),
+		gate: &gate{}, ended: make(chan error, 4),
 	}
-	s := &server{cfg: c, log: log, metrics: prometheus.NewRegistry(), gate: &gate{}, ended: make(chan error, 4)}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.doors = gateway.NewMetrics(s.metrics)
-	err := s.start(ctx)
+	err := s.start()
 	if err == nil {
 		log.Info("ready", "http", "http://"+c.HTTP, "nats", s.natsURL(), "data", c.Data)
 		select {
@@ -127,20 +87,9 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger) error {
 	return errors.Join(err, s.stop())
 }
 
-// loopback refuses to listen to the world: there is no authentication yet to keep it out.
-func loopback(addr string) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("listen address %q: %w", addr, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("listen address %q is not on loopback: without authentication nothing else is served", addr)
-	}
-	return nil
-}
-
-// start brings everything up. HTTP listens first, so that /livez and /readyz tell how far it is.
-func (s *server) start(ctx context.Context) error {
+// start brings everything up. HTTP listens first, so that /livez and /readyz tell how far it is, and
+// serves as soon as the engine has recovered; NATS may take longer.
+func (s *server) start() error {
 	c := s.cfg
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
@@ -159,36 +108,23 @@ func (s *server) start(ctx context.Context) error {
 	if s.node, err = node.Open(c.node(s)); err != nil {
 		return err
 	}
+	s.metrics.MustRegister(s.nodeMetrics)
+	if err := s.keepEvents(); err != nil {
+		return err
+	}
+	s.gate.open(s.node)
 	if err := s.connect(); err != nil {
 		return err
 	}
-	if err := s.publishEvents(); err != nil {
-		return err
-	}
+	s.publishEvents()
 	s.natsapi, err = natsapi.New(s.nc, natsapi.Config{
 		Port: s.node, Books: s.node, Metrics: s.doors, Logger: s.log, Version: versionText(),
 	})
 	if err != nil {
 		return fmt.Errorf("serve NATS: %w", err)
 	}
-	s.gate.open(s.node)
-	return ctx.Err()
-}
-
-func (c *serveCmd) node(s *server) node.Config {
-	return node.Config{
-		Dir: c.Data, SnapshotEvery: c.SnapshotEvery, Logger: s.log, Metrics: s.metrics,
-		Limits: actors.Limits{InFlight: c.InFlight, Resident: c.Resident, IdleAfter: c.IdleAfter},
-		Store: persistence.Options{
-			Partitions: c.Partitions, DiskReserve: uint64(c.DiskReserve), LogBytesMax: c.LogBytesMax, LogKeep: c.LogKeep,
-			KeyBytes: c.KeyBytes, KeyWindowMin: c.KeyWindow, HistoryAge: c.HistoryAge, HistoryBytes: c.HistoryBytes,
-			OnFailure: func(err error) {
-				// What is in memory may not be on disk any more, and must not be believed.
-				s.log.Error("the disk failed; stopping at once", "error", err)
-				os.Exit(exitError)
-			},
-		},
-	}
+	s.gate.ready()
+	return nil
 }
 
 // connect starts the embedded NATS server unless there is another, and connects to it.
@@ -198,14 +134,26 @@ func (s *server) connect() (err error) {
 			Addr: s.cfg.NATSListen, Dir: filepath.Join(s.cfg.Data, "nats"), Name: "skua-" + s.node.Store.Manifest.Node, Logger: s.log,
 		})
 		if err != nil {
-			return fmt.Errorf("start the embedded NATS server: %w", err)
+			return err
 		}
 	}
-	if s.nc, err = s.dial(nats.Name("skua requests")); err != nil {
+	s.nc, err = s.dial(nats.Name("skua requests"),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				s.log.Warn("NATS is away; requests over it wait", "error", err)
+			}
+		}),
+		nats.ConnectHandler(s.arrived), nats.ReconnectHandler(s.arrived))
+	if err != nil {
 		return fmt.Errorf("connect to NATS: %w", err)
+	}
+	if !s.nc.IsConnected() {
+		s.log.Warn("NATS is away; HTTP is served, requests over NATS and events wait until it comes", "nats", s.natsURL())
 	}
 	return nil
 }
+
+func (s *server) arrived(*nats.Conn) { s.log.Info("connected to NATS", "nats", s.natsURL()) }
 
 func (s *server) dial(opts ...nats.Option) (*nats.Conn, error) {
 	if s.embedded != nil {
@@ -218,17 +166,17 @@ func (s *server) natsURL() string {
 	if s.embedded != nil {
 		return s.embedded.ClientURL()
 	}
-	return s.cfg.NATS
+	return withoutPasswords(s.cfg.NATS)
 }
 
 // outboxReader names the outbox among the readers of the log.
 const outboxReader = "outbox"
 
-// publishEvents starts the outbox, and has the log kept for it.
-func (s *server) publishEvents() (err error) {
+// keepEvents makes the outbox and has the log kept for it, which has to be before the first change.
+func (s *server) keepEvents() error {
 	interval := s.cfg.NATSSyncInterval
-	if s.embedded != nil {
-		interval = s.embedded.SyncInterval()
+	if s.cfg.NATS == "" {
+		interval = events.EmbeddedSyncInterval
 	}
 	cursor, err := s.node.Store.ReaderAt(outboxReader)
 	if err != nil {
@@ -244,6 +192,11 @@ func (s *server) publishEvents() (err error) {
 		return fmt.Errorf("publish events: %w", err)
 	}
 	s.node.Store.KeepLog(outboxReader, func() uint64 { return s.outbox.Settled(time.Now()) })
+	return nil
+}
+
+// publishEvents starts the outbox.
+func (s *server) publishEvents() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	s.publish = func() { cancel(); <-done }
@@ -253,7 +206,6 @@ func (s *server) publishEvents() (err error) {
 			s.ended <- fmt.Errorf("publish events: %w", err)
 		}
 	}()
-	return nil
 }
 
 // stop ends everything in order: refuse, finish, snapshot, publish, close. What a step cannot

@@ -7,7 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,7 +21,7 @@ type shop interface {
 
 func openShop(c *replayCmd) (shop, error) {
 	if c.NATS == "" {
-		return &httpShop{url: strings.TrimRight(c.HTTP, "/"), client: &http.Client{
+		return &httpShop{url: baseURL(c.HTTP), client: &http.Client{
 			Timeout: clientWait, Transport: &http.Transport{MaxIdleConnsPerHost: 256},
 		}}, nil
 	}
@@ -42,6 +42,8 @@ const (
 type httpShop struct {
 	url    string
 	client *http.Client
+	// reached is true once the server has answered. Before, there is nothing to wait for.
+	reached atomic.Bool
 }
 
 func (s *httpShop) Close() { s.client.CloseIdleConnections() }
@@ -56,6 +58,9 @@ func (s *httpShop) do(op, sku, id, key string, body any) (answer []byte, code st
 	for range unavailableTries {
 		if answer, code, err = s.once(op, sku, id, key, b); err == nil && !unavailable(code) {
 			return answer, code, nil
+		}
+		if err != nil && !s.reached.Load() {
+			return nil, "", fmt.Errorf("ask the server: %w", err)
 		}
 		time.Sleep(unavailablePause)
 	}
@@ -79,6 +84,7 @@ func (s *httpShop) once(op, sku, id, key string, body []byte) ([]byte, string, e
 		return nil, "", err
 	}
 	defer resp.Body.Close()
+	s.reached.Store(true)
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, "", err

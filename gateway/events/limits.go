@@ -36,7 +36,7 @@ const (
 	EndWait     = 2 * time.Second
 	// RetryMin and RetryMax bound the pause between two sessions. It doubles from one to the other.
 	RetryMin = 50 * time.Millisecond
-	RetryMax = 15 * time.Second
+	RetryMax = 5 * time.Second
 	// DoubtWait is how long a stream whose last sequence has no message is watched before that is
 	// believed: a leader that is just being replaced may not have the message yet.
 	DoubtWait = 10 * time.Second

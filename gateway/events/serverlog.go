@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 )
 
@@ -21,10 +22,16 @@ type serverLog struct {
 }
 
 func (l *serverLog) Noticef(format string, v ...any) { l.log(slog.LevelDebug, format, v) }
-func (l *serverLog) Warnf(format string, v ...any)   { l.log(slog.LevelWarn, format, v) }
 func (l *serverLog) Debugf(format string, v ...any)  { l.log(slog.LevelDebug, format, v) }
 func (l *serverLog) Tracef(format string, v ...any)  { l.log(slog.LevelDebug, format, v) }
 func (l *serverLog) Errorf(format string, v ...any)  { l.keep(l.log(slog.LevelError, format, v)) }
+
+// Warnf leaves out one warning: the passwords are made up at each start and never leave the process.
+func (l *serverLog) Warnf(format string, v ...any) {
+	if !strings.HasPrefix(format, "Plaintext passwords") {
+		l.log(slog.LevelWarn, format, v)
+	}
+}
 
 // Fatalf does not end the process: the server is only a part of it. Embedded returns the error.
 func (l *serverLog) Fatalf(format string, v ...any) {
