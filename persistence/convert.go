@@ -14,7 +14,7 @@ import (
 
 // convert makes sealed segments of the log into buckets of history, until the store stops.
 func (s *Store) convert() {
-	every := time.NewTicker(upkeepEvery)
+	every := time.NewTicker(s.o.upkeepEvery)
 	defer every.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -158,7 +158,7 @@ func (s *Store) retire() error {
 
 // upkeep watches the disk and the table of keys, and cuts the log.
 func (s *Store) upkeep() {
-	every := time.NewTicker(upkeepEvery)
+	every := time.NewTicker(s.o.upkeepEvery)
 	defer every.Stop()
 	for {
 		s.look()

@@ -105,6 +105,29 @@ func writeSynced(fsys vfs.FS, dir, path string, b []byte) error {
 	return syncDir(fsys, dir)
 }
 
+// makeDir makes a directory and those above it, and their names durable: a crash that takes any of
+// them takes all that is in it.
+func makeDir(fsys vfs.FS, dir string) error {
+	made := []string{dir} // It may be there, but not on disk, from a start that was cut short.
+	for d := fsys.PathDir(dir); ; d = fsys.PathDir(d) {
+		if _, err := fsys.Stat(d); err == nil {
+			break
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		made = append(made, d)
+	}
+	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, d := range made {
+		if err := syncDir(fsys, fsys.PathDir(d)); err != nil {
+			return fmt.Errorf("sync directory: %w", err)
+		}
+	}
+	return nil
+}
+
 // syncDir makes the names in a directory durable.
 func syncDir(fsys vfs.FS, dir string) error {
 	d, err := fsys.OpenDir(dir)

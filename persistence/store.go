@@ -36,6 +36,8 @@ type Options struct {
 	OnFailure func(error)
 	Logger    *slog.Logger
 	Metrics   prometheus.Registerer
+
+	upkeepEvery time.Duration // upkeepEvery, unless a test says otherwise
 }
 
 func (o *Options) ensureDefaults() {
@@ -65,6 +67,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.HistoryBytes == 0 {
 		o.HistoryBytes = HistoryBytesDefault
+	}
+	if o.upkeepEvery == 0 {
+		o.upkeepEvery = upkeepEvery
 	}
 	if o.OnFailure == nil {
 		o.OnFailure = func(err error) { panic(err) }
@@ -135,7 +140,7 @@ func Open(dir string, o Options) (*Store, error) {
 
 func (s *Store) open() (err error) {
 	fsys := s.o.FS
-	if err := fsys.MkdirAll(s.dir, 0o755); err != nil {
+	if err := makeDir(fsys, s.dir); err != nil {
 		return err
 	}
 	if s.lock, err = fsys.Lock(fsys.PathJoin(s.dir, lockName)); err != nil {
@@ -143,9 +148,6 @@ func (s *Store) open() (err error) {
 	}
 	if s.Manifest, err = loadManifest(fsys, s.dir, s.o.Partitions, true); err != nil {
 		return err
-	}
-	if err := syncDir(fsys, fsys.PathDir(s.dir)); err != nil {
-		return fmt.Errorf("sync the parent directory: %w", err)
 	}
 	s.partitions = make([]partition, s.Manifest.Partitions)
 	if err := s.refuseWithoutLog(); err != nil {

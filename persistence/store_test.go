@@ -10,14 +10,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 // TestStoreAgainstAModel uses a store as the actors do, over many small segments that are converted
 // and cut meanwhile, closes and opens it at random moments, and holds everything that it can be
 // asked against a list of what was done.
 func TestStoreAgainstAModel(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	seed := drawSeed(t)
-	for round := range 6 {
+	for round := range 4 {
 		synctest.Test(t, func(t *testing.T) { modelRound(t, seed+uint64(round)) })
 		if t.Failed() {
 			t.Fatalf("round %d", round)
