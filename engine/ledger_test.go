@@ -143,8 +143,10 @@ func (w *world) alert(r *engine.Record, act *engine.Act) {
 // broken is the invariant of a level, as the design words it.
 func broken(c *engine.Counts) string {
 	sum := int64(0)
-	for _, s := range []engine.State{engine.Available, engine.Reserved, engine.Committed, engine.SafetyStock,
-		engine.Damaged, engine.QualityControl, engine.Other} {
+	for _, s := range []engine.State{
+		engine.Available, engine.Reserved, engine.Committed, engine.SafetyStock,
+		engine.Damaged, engine.QualityControl, engine.Other,
+	} {
 		if c.Of(s) < 0 {
 			return s.String() + " is negative"
 		}

@@ -103,7 +103,7 @@ func (c *checker) run() error {
 		if err := c.openSnapshots(); err != nil {
 			return err
 		}
-		defer c.snapshots.Close()
+		defer c.snapshots.Close() //nolint:errcheck // It was only read.
 		if err := c.history(); err != nil {
 			// What the log has cannot be held against it either.
 			c.report.damage("history: %v", err)

@@ -424,4 +424,3 @@ func clean(t testing.TB, fs vfs.FS) *Report {
 	return report
 }
 
-var errInjected = errors.New("injected for the test")

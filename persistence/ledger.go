@@ -21,8 +21,8 @@ func (s *Store) Ledger(sku string, head, before uint64, limit int) (page []engin
 		at = place
 	}
 	for at != 0 && len(w.page) <= limit {
-		if at, err = w.step(at); errors.Is(err, ErrGone) {
-			err, at = nil, 0
+		at, err = w.step(at)
+		if errors.Is(err, ErrGone) {
 			break
 		}
 		if err != nil {

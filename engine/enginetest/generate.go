@@ -97,8 +97,10 @@ func (s *Scene) change(t *rapid.T, c *engine.Command, twin *Twin, now engine.Tim
 	if twin.Exists(c.SKU) {
 		is = twin.Amounts(c.SKU, c.Location, now)
 	}
-	settable := []engine.State{engine.StateUnset, engine.OnHand, engine.Available, engine.Available,
-		engine.Damaged, engine.QualityControl, engine.Other}
+	settable := []engine.State{
+		engine.StateUnset, engine.OnHand, engine.Available, engine.Available,
+		engine.Damaged, engine.QualityControl, engine.Other,
+	}
 	switch c.Op {
 	case engine.OpAdjust:
 		c.Reason = rapid.SampledFrom(engine.Reasons).Draw(t, "reason")

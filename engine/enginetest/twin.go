@@ -25,8 +25,6 @@ type item struct {
 // reservations.
 type shelf struct{ onHand, damaged, qualityControl, other int64 }
 
-func (s *shelf) setAside() int64 { return s.damaged + s.qualityControl + s.other }
-
 type reservation struct {
 	state     engine.ReservationState
 	owner     string

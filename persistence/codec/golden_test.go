@@ -106,8 +106,10 @@ func goldenEntry() *Entry {
 			Reservation: engine.ReservationRef{Home: "elsewhere", Nonce: 5}, Owner: "cart-7",
 			Others: []engine.Line{{SKU: "b", Location: "main", Quantity: 2}},
 			Events: []engine.Event{
-				{Type: engine.ReservationExpiredEvent, Sequence: 3, Before: engine.Counts{Reserved: 2, Safety: 1},
-					After: engine.Counts{Safety: 1}, Quantity: 2, Line: engine.LineStatus{Quantity: 2}},
+				{
+					Type: engine.ReservationExpiredEvent, Sequence: 3, Before: engine.Counts{Reserved: 2, Safety: 1},
+					After: engine.Counts{Safety: 1}, Quantity: 2, Line: engine.LineStatus{Quantity: 2},
+				},
 				{Type: engine.LineUnchanged, Stock: 1, Line: engine.LineStatus{Quantity: 9, Open: 3, Fulfilled: 6}},
 			},
 		},

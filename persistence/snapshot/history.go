@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -123,8 +124,7 @@ func (d *DB) writeTable(path string, b *Builder) error {
 			}
 			b.Table += uint64(len(row))
 			if err := w.Set(historyKey(b.Number, sku, first), row); err != nil {
-				w.Close()
-				return err
+				return errors.Join(err, w.Close())
 			}
 		}
 	}

@@ -129,8 +129,10 @@ func TestRecordsComeBack(t *testing.T) {
 
 func TestRecordsOfEverySize(t *testing.T) {
 	fs := vfs.NewMem()
-	sizes := []int{0, 1, 127, 128, 16383, 16384, FrameBytesMax - 1, FrameBytesMax, FrameBytesMax + 1,
-		GroupBytesMax, RecordBytesMax}
+	sizes := []int{
+		0, 1, 127, 128, 16383, 16384, FrameBytesMax - 1, FrameBytesMax, FrameBytesMax + 1,
+		GroupBytesMax, RecordBytesMax,
+	}
 	o := Options{FS: fs, SegmentBytes: 1 << 20}
 	l, err := Open("wal", o)
 	if err != nil {

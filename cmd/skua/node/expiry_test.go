@@ -18,8 +18,10 @@ import (
 // every millisecond can be stepped on. Items are passivated as soon as they may.
 func bubble(t *testing.T, fs vfs.FS) *Node {
 	t.Helper()
-	n, err := Open(Config{Dir: "data", SnapshotEvery: 10 * time.Second, Limits: actors.Limits{IdleAfter: time.Second},
-		Store: persistence.Options{FS: fs, SegmentBytes: 64 << 10, LogKeep: 1, CacheBytes: 1 << 20, KeyBytes: 1 << 20}})
+	n, err := Open(Config{
+		Dir: "data", SnapshotEvery: 10 * time.Second, Limits: actors.Limits{IdleAfter: time.Second},
+		Store: persistence.Options{FS: fs, SegmentBytes: 64 << 10, LogKeep: 1, CacheBytes: 1 << 20, KeyBytes: 1 << 20},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
