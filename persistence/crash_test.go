@@ -40,6 +40,7 @@ func TestCrashAgainstAModel(t *testing.T) {
 			if err := d.store.Close(); err != nil {
 				t.Fatal(err)
 			}
+			clean(t, disk)
 			fs, o.FS = disk, disk
 			s := open(t, o)
 			if last := s.wal.Last(); last < durable {
@@ -145,7 +146,7 @@ func failAt(t *testing.T, n int32, rng *rand.Rand) (outcome string) {
 	inject := errorfs.ErrInjected.If(errorfs.OnIndex(n))
 	o := small(errorfs.Wrap(f.fs, inject))
 	o.upkeepEvery, o.OnFailure = time.Millisecond, f.onFailure
-	d := newDriver(t, rng, nil)
+	d := newDriver(t, rand.New(rand.NewPCG(rng.Uint64(), 1)), nil) // It may outlive this round.
 	d.mayFail = true
 	err := f.run(d, o)
 	durable := uint64(0)

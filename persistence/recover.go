@@ -117,12 +117,17 @@ func (s *Store) loadBuckets() error {
 
 // replay takes one record of the log.
 func (r *recovery) replay(index uint64, record []byte) error {
+	if r.last == 0 && index > r.through+1 {
+		return fmt.Errorf("the snapshots cover the log through record %d, but it begins at %d: log files are missing, "+
+			"or the snapshots are", r.through, index)
+	}
 	e := &r.entry
 	if err := r.decoder.Entry(record, e); err != nil {
 		return fmt.Errorf("decode record %d: %w", index, err)
 	}
 	s := r.store
 	if e.Epoch < s.epoch {
+		r.last = index
 		return nil // Of an owner that had lost the partition when it wrote.
 	}
 	s.epoch = e.Epoch

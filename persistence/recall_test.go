@@ -1,0 +1,122 @@
+package persistence
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+// The table against a map: whatever came within the minimum window, or since the floor, is found,
+// as of its last record; what came before is given up, so that memory is bounded; and when neither
+// is possible it says that it is full.
+func TestRecallAgainstAMap(t *testing.T) {
+	seed := drawSeed(t)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	const window = 10 * time.Minute
+	r := newRecall(1, window) // The smallest.
+	type put struct {
+		index uint64
+		at    engine.Time
+	}
+	model := make(map[uint64]put)
+	var order []uint64
+	now, index := engine.Time(1_800_000_000_000), uint64(0)
+	fulls, dropped := 0, 0
+	for range 400 {
+		pace := []int{1, 50, 2_000, 60_000}[rng.IntN(4)] // milliseconds between keys
+		for range rng.IntN(600) {
+			now += engine.Time(rng.IntN(2 * pace))
+			if r.full(now) {
+				fulls++
+				now += engine.Time(rng.IntN(int(window.Milliseconds())))
+				continue
+			}
+			hash := rng.Uint64() | 1
+			if len(order) > 0 && rng.IntN(10) == 0 {
+				hash = order[rng.IntN(len(order))]
+			}
+			index++
+			r.put(hash, index, now)
+			model[hash] = put{index, now}
+			order = append(order, hash)
+		}
+		floor := r.floor()
+		for hash, p := range model {
+			got, ok := r.get(hash)
+			if ok && got != p.index {
+				t.Fatalf("found record %d, the key was last used in %d", got, p.index)
+			}
+			if must := p.at > floor || p.at > now-engine.Time(window.Milliseconds()); must && !ok {
+				t.Fatalf("a key of %d ms ago is forgotten; the floor is %d ms ago", now-p.at, now-floor)
+			}
+			if !ok {
+				dropped++
+				delete(model, hash)
+			}
+		}
+		order = order[max(0, len(order)-500):]
+		if n := r.size(); n > 2*r.capacity {
+			t.Fatalf("%d keys are held, twice %d should be the most", n, r.capacity)
+		}
+	}
+	if fulls == 0 || dropped == 0 {
+		t.Errorf("full %d times, %d keys dropped: too little was tried", fulls, dropped)
+	}
+	if _, ok := r.get(12345 << 1); ok {
+		t.Error("a key that never came is found")
+	}
+}
+
+// Half the longest window after it began a generation makes room, however few keys there are.
+func TestRecallForgetsByTime(t *testing.T) {
+	r := newRecall(1<<20, time.Minute)
+	now := engine.Time(1_800_000_000_000)
+	r.put(1, 1, now)
+	step := engine.Time(KeyWindowMax.Milliseconds())/2 + 1
+	for i := uint64(2); i < 6; i++ {
+		now += step
+		r.put(i, i, now)
+		if _, ok := r.get(i - 1); !ok {
+			t.Errorf("key %d is forgotten after %d ms", i-1, step)
+		}
+		if i > 2 {
+			if _, ok := r.get(i - 2); ok {
+				t.Errorf("key %d is remembered after %d ms", i-2, 2*step)
+			}
+			if f := r.floor(); f != now-step {
+				t.Errorf("the floor is %d ms ago, want %d", now-f, step)
+			}
+		}
+	}
+}
+
+// Many put and get at once, over the turns of generations.
+func TestRecallAtOnce(t *testing.T) {
+	r := newRecall(1, time.Minute)
+	for phase := range engine.Time(10) {
+		now := 1_800_000_000_000 + phase*engine.Time(2*time.Minute.Milliseconds())
+		var wg sync.WaitGroup
+		for worker := range uint64(8) {
+			wg.Go(func() {
+				rng := rand.New(rand.NewPCG(worker, uint64(phase)))
+				for i := range uint64(500) {
+					hash := rng.Uint64() | 1
+					r.put(hash, i, now)
+					if got, ok := r.get(hash); !ok || got != i {
+						t.Errorf("a key is gone at once: %d %v", got, ok)
+					}
+					r.full(now)
+					r.floor()
+					r.size()
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if n := r.size(); n >= 10*8*500 {
+		t.Errorf("%d keys are held: no generation was dropped", n)
+	}
+}
