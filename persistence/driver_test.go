@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"cmp"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -423,4 +422,3 @@ func clean(t testing.TB, fs vfs.FS) *Report {
 	}
 	return report
 }
-
