@@ -161,10 +161,10 @@ func (s *Store) upkeep() {
 	every := time.NewTicker(s.o.upkeepEvery)
 	defer every.Stop()
 	for {
-		s.look()
 		if err := s.cut(); err != nil {
 			s.o.Logger.Error("cut the log", "error", err)
 		}
+		s.look()
 		select {
 		case <-s.stop:
 			return
