@@ -99,18 +99,10 @@ func (c *cell) fail(err error) {
 // expire logs what is due at now, before anything else is decided. What very many holds left to
 // be written out goes on in a later turn, unless this is the turn for it.
 func (c *cell) expire(now engine.Time, drain bool) {
-	for {
-		next := c.stock.NextExpiry()
-		if next == 0 || next > now {
-			break
-		}
-		draining := c.stock.Draining()
-		if draining && !drain {
-			break
-		}
-		if !c.expireOnce(now) || draining {
-			break
-		}
+	for c.stock.HasDue(now) && c.expireOnce(now) {
+	}
+	if drain && c.stock.Draining() {
+		c.expireOnce(now)
 	}
 	c.schedule()
 }

@@ -14,7 +14,7 @@ var ErrForgotten = errors.New("record is not kept any more")
 // the actors' path. The table of keys has 64 bits of each, so the record is looked at: a key that
 // is not in it was found by mistake, and the command is decided after all.
 func (s *System) replay(k *call, index uint64) {
-	s.read(func() {
+	s.readDurable(index, k, func() {
 		r, err := s.memory.Record(k.cell.sku, index)
 		if err == nil {
 			if act := actOf(r, k.cmd); act >= 0 {
@@ -60,7 +60,7 @@ func (s *System) replayed(r *engine.Record, act int, cmd *engine.Command) engine
 
 // obituary answers for a reservation that is over, from the record that ended it.
 func (s *System) obituary(k *call, index uint64) {
-	s.read(func() {
+	s.readDurable(index, k, func() {
 		r, err := s.memory.Record(k.cmd.Reservation.Home, index)
 		if err != nil && !errors.Is(err, ErrForgotten) {
 			s.log("read the end of a reservation", "sku", k.cell.sku, "index", index, "error", err)
@@ -90,6 +90,28 @@ func (s *System) tellEnd(k *call, r *engine.Record) {
 		s.name(&k.ans)
 		return
 	}
+}
+
+// readDurable runs f as read does, once the log is durable through an index; w is told when that
+// will never be. No goroutine waits for it, or those that load items would wait for them.
+func (s *System) readDurable(index uint64, w Waiter, f func()) {
+	s.wal.Await(index, &durableRead{s, w, f})
+}
+
+// durableRead is what waits for the record that is to be read.
+type durableRead struct {
+	sys *System
+	w   Waiter
+	f   func()
+}
+
+// Durable implements Waiter.
+func (r *durableRead) Durable(err error) {
+	if err != nil {
+		r.w.Durable(err)
+		return
+	}
+	r.sys.read(r.f)
 }
 
 // read runs f on a goroutine that may wait for the disk. How many there are is bounded by the
