@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-	kongyaml "github.com/alecthomas/kong-yaml"
 )
 
 // Exit codes, as documented in docs/reference/cli.md.
@@ -60,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Description("A stock engine: reservations that are never lost, units that are never sold twice."),
 		kong.UsageOnError(),
 		environment(),
-		kong.Configuration(kongyaml.Loader),
+		kong.Configuration(readConfigFile),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.Bind(output{stdout, stderr}),

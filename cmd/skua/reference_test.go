@@ -71,7 +71,8 @@ func commandPage(k *kong.Kong) string {
 func configurationPage(k *kong.Kong) string {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n`skua serve` runs without any. What is to be otherwise is said by a flag, by an environment variable, or in a\n" +
-		"YAML file (`skua --config FILE serve`), in this order of precedence. In the file a flag is a member of `serve`:\n\n" +
+		"YAML file (`skua --config FILE serve`), in this order of precedence. In the file a flag is a member of `serve`; a" +
+		" name that no flag has is refused:\n\n" +
 		"```yaml\nserve:\n  data: /var/lib/skua\n  snapshot-every: 30s\n```\n\n| flag | environment | default | |\n|---|---|---|---|\n")
 	for _, c := range k.Model.Children {
 		if c.Name != "serve" {

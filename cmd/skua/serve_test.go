@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -71,6 +72,40 @@ func TestEnvironment(t *testing.T) {
 		!strings.Contains(out.String(), "127.0.0.1:2") {
 		t.Errorf("replay: %d: %s", code, out.String())
 	}
+}
+
+// TestConfigFile: a flag comes before the environment, the environment before the file, the file
+// before the default; and what the file says has to be something.
+func TestConfigFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "skua.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Each address is one that serve refuses by name, so that nothing has to be started.
+	refused := func(want string, args ...string) {
+		t.Helper()
+		var out bytes.Buffer
+		code := run(append([]string{"--config", file, "serve"}, args...), &out, &out)
+		if code != exitUsage || !strings.Contains(out.String(), want) {
+			t.Errorf("%d: %s, want something of %s", code, out.String(), want)
+		}
+	}
+	write("serve:\n  snapshot-evry: 30s\n")
+	refused(`"snapshot-evry"`)
+	write("sreve:\n  http: 127.0.0.1:1\n")
+	refused(`"sreve"`)
+	write("serve: [\n")
+	refused("configuration file")
+	write("serve:\n  http: 192.0.2.1:1\n  snapshot-every: 30s\n  partitions: 8\n")
+	refused("192.0.2.1:1")
+	t.Setenv("SKUA_HTTP", "192.0.2.2:2")
+	refused("192.0.2.2:2")
+	refused("192.0.2.3:3", "--http", "192.0.2.3:3")
+	write("")
+	refused("192.0.2.2:2")
 }
 
 // ownNATS is a NATS server of the user's own, that comes and goes.
