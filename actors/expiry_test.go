@@ -178,7 +178,8 @@ func TestManyHoldsOfOneItemDoNotHoldUpCommands(t *testing.T) {
 		if a := b.must(engine.Command{Op: engine.OpReserve, Key: "all", Lines: []engine.Line{{SKU: "A", Quantity: holds}}}); a.Reservation.State != engine.Active {
 			t.Errorf("%+v", a)
 		}
-		if n := g.Last() - before; n > 5 {
+		// The wheel's ticks come in between, a piece each; all of them would be 79.
+		if n := g.Last() - before; n > 40 {
 			t.Errorf("%d records until the answer", n)
 		}
 		synctest.Wait()

@@ -71,11 +71,21 @@ func Open(dir string, o Options) (*DB, error) {
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	opts.EnsureDefaults()
-	db, err := pebble.Open(dir, opts)
+	db, err := openPebble(dir, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open snapshots in %s: %w", dir, err)
 	}
 	return &DB{pebble: db, fs: o.FS, dir: dir, opts: opts}, nil
+}
+
+// openPebble opens Pebble, which panics on some errors of the disk while it does.
+func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	return pebble.Open(dir, opts)
 }
 
 // Exists reports whether a directory has snapshots. One that was only being made when the process
