@@ -43,7 +43,7 @@ func newScene(t *testing.T, seed uint64, keep int64) *scene {
 		d.save()
 		time.Sleep(time.Millisecond)
 	}
-	for d.store.converted.Load() == 0 || len(*d.store.buckets.Load()) < 4 {
+	for _, last, _ := d.store.unconverted(); last != 0; _, last, _ = d.store.unconverted() {
 		time.Sleep(time.Millisecond)
 	}
 	d.save()
@@ -178,8 +178,8 @@ func TestCheckFindsDamage(t *testing.T) {
 		"deadline lost":         {1, func(s *scene) { s.dropDeadline("kept") }, `item "kept": a hold is due at`},
 		"deadline too many":     {1, func(s *scene) { s.addDeadline("kept") }, `item "kept": deadlines`},
 		"deadline of nobody":    {1, func(s *scene) { s.addDeadline("nobody") }, `item "nobody": deadline`},
-		"history row lost":      {1, func(s *scene) { s.drop(historyOf(2)+"kept\x00", 0) }, `the record of "kept" before is said to be`},
-		"last history row lost": {everything, func(s *scene) { s.dropLastHistory("kept") }, `of "kept"`},
+		"history row lost":      {1, func(s *scene) { s.dropHistory("kept", 2, 1) }, `the record of "kept" before is said to be`},
+		"last history row lost": {everything, func(s *scene) { s.dropHistory("kept", uint32(len(*s.d.store.buckets.Load())), -1) }, `of "kept"`},
 		"history bucket lost":   {1, func(s *scene) { s.drop("B", 1) }, "history bucket 3 begins at record"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,10 +239,11 @@ func (s *scene) addDeadline(sku string) {
 	s.rows(func(db *pebble.DB) error { return db.Set(deadlineRow(7, sku), nil, pebble.NoSync) })
 }
 
-// dropLastHistory drops the last row of an item in the last bucket that has one.
-func (s *scene) dropLastHistory(sku string) {
-	for number := uint32(len(*s.d.store.buckets.Load())); ; number-- {
-		prefix := historyOf(number) + sku + "\x00"
+// dropHistory drops the last row of an item in the first bucket from one on, upwards or downwards,
+// that has a row of it.
+func (s *scene) dropHistory(sku string, bucket uint32, step int) {
+	for ; ; bucket += uint32(step) {
+		prefix := historyOf(bucket) + sku + "\x00"
 		found := false
 		s.rows(func(db *pebble.DB) error {
 			it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte(prefix), UpperBound: append([]byte(prefix), 0xff)})

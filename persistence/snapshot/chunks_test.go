@@ -1,0 +1,200 @@
+package snapshot
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+var seedFlag = flag.Uint64("seed", 0, "seed of the randomized tests; 0 draws one")
+
+func drawSeed(t *testing.T) uint64 {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("replay with: go test ./persistence/snapshot -run '^%s$' -seed %d", t.Name(), seed)
+	return seed
+}
+
+func openDB(t *testing.T, fs vfs.FS) *DB {
+	t.Helper()
+	db, err := Open("state", Options{FS: fs, CacheBytes: 1 << 20, OnFailure: func(err error) { panic(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// holder is an item's holds in the plainest way, and what its next image will say of them.
+type holder struct {
+	rng     *rand.Rand
+	holds   map[uint64]engine.HoldImage
+	saved   map[uint64]bool
+	changed []engine.HoldImage
+	gone    []uint64
+}
+
+func (h *holder) hold(nonce uint64) engine.HoldImage {
+	im := engine.HoldImage{
+		Nonce: nonce, State: engine.Active, Deadline: engine.Time(1 + h.rng.IntN(1<<40)),
+		Lines: []engine.HoldLineImage{{LineStatus: engine.LineStatus{Quantity: 9, Open: int64(h.rng.IntN(9))}}},
+	}
+	if h.rng.IntN(4) == 0 {
+		im.Owner, im.Home = fmt.Sprint("owner", h.rng.IntN(9)), "elsewhere"
+		im.Others = []engine.Line{{SKU: "other", Location: "main", Quantity: 3}}
+	}
+	return im
+}
+
+// change opens, changes and ends some holds. A hold may be in an image several times, as one that
+// was copied in pieces while it changed.
+func (h *holder) change(n int) {
+	for range n {
+		switch nonces := slices.Sorted(maps.Keys(h.holds)); {
+		case len(nonces) == 0 || h.rng.IntN(5) < 2:
+			h.put(h.hold(h.rng.Uint64() | 1))
+		case h.rng.IntN(2) == 0:
+			h.put(h.hold(nonces[h.rng.IntN(len(nonces))]))
+		default:
+			nonce := nonces[h.rng.IntN(len(nonces))]
+			delete(h.holds, nonce)
+			written := func(im engine.HoldImage) bool { return im.Nonce == nonce }
+			// One that no image ever had need not be said to be gone.
+			if h.saved[nonce] || slices.ContainsFunc(h.changed, written) {
+				h.gone = append(h.gone, nonce)
+			}
+		}
+	}
+}
+
+func (h *holder) put(im engine.HoldImage) {
+	h.holds[im.Nonce] = im
+	h.changed = append(h.changed, im)
+}
+
+func (h *holder) image(sequence uint64) *engine.Image {
+	im := &engine.Image{SKU: "A", Sequence: sequence, Open: len(h.holds), Holds: h.changed, Gone: h.gone}
+	for _, c := range h.changed {
+		h.saved[c.Nonce] = true
+	}
+	h.changed, h.gone = nil, nil
+	return im
+}
+
+// stored reads all holds of an item from its chunks.
+func stored(t *testing.T, d *DB, n *Note) map[uint64]engine.HoldImage {
+	t.Helper()
+	holds := make(map[uint64]engine.HoldImage)
+	for _, c := range n.chunks {
+		row, err := d.get(holdsKey("A", c.number))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(row) != int(c.bytes) {
+			t.Fatalf("chunk %d has %d bytes, noted are %d", c.number, len(row), c.bytes)
+		}
+		if err := readChunk(row, holds); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return holds
+}
+
+// TestHoldsAgainstAMap saves many images of an item, each with what changed only, and expects the
+// chunks to have the holds as they are: over merges, emptyings and restarts, in few chunks.
+func TestHoldsAgainstAMap(t *testing.T) {
+	seed := drawSeed(t)
+	for round := range uint64(15) {
+		rng := rand.New(rand.NewPCG(seed, round))
+		fs := vfs.NewMem()
+		db := openDB(t, fs)
+		h := &holder{rng: rng, holds: make(map[uint64]engine.HoldImage), saved: make(map[uint64]bool)}
+		var note *Note
+		most := 1
+		for i := range uint64(80) {
+			h.change(rng.IntN([]int{2, 10, 60}[rng.IntN(3)]))
+			if rng.IntN(40) == 0 {
+				for nonce := range h.holds {
+					if h.saved[nonce] {
+						h.gone = append(h.gone, nonce)
+					}
+				}
+				h.changed = nil
+				clear(h.holds)
+			}
+			var err error
+			if note, err = db.Save(h.image(i+1), i+1, note); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(h.holds, stored(t, db, note), cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("image %d (-have +stored):\n%s", i, diff)
+			}
+			most = max(most, len(note.chunks))
+			if rng.IntN(15) == 0 {
+				if err := db.Commit(i); err != nil {
+					t.Fatal(err)
+				}
+				if err := db.Close(); err != nil {
+					t.Fatal(err)
+				}
+				db = openDB(t, fs)
+				row, err := db.get(itemKey("A"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, _, note, err = decodeItemRow(row); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if most > 12 {
+			t.Errorf("there were %d chunks at once", most)
+		}
+		if n := rows(t, db, keyHolds); n != len(note.chunks) {
+			t.Errorf("%d rows of holds, the item has %d", n, len(note.chunks))
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func rows(t *testing.T, d *DB, prefix byte) (n int) {
+	t.Helper()
+	err := d.scan([]byte{prefix}, []byte{prefix + 1}, func(_, _ []byte) (bool, error) { n++; return true, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Garbage in a chunk is an error, never a panic, nor a hold too many without one.
+func FuzzReadChunk(f *testing.F) {
+	h := &holder{rng: rand.New(rand.NewPCG(1, 1))}
+	f.Add(appendChunk(nil, nil, nil))
+	f.Add(appendChunk(nil, []uint64{1, 2, 3}, []engine.HoldImage{h.hold(4), h.hold(5)}))
+	f.Add([]byte{chunkVersion, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, row []byte) {
+		holds := make(map[uint64]engine.HoldImage)
+		if err := readChunk(row, holds); err != nil {
+			return
+		}
+		again := make(map[uint64]engine.HoldImage)
+		if err := readChunk(appendChunk(nil, nil, slices.Collect(maps.Values(holds))), again); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(holds, again, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
