@@ -78,6 +78,9 @@ func (c *cell) turn(k *call) {
 		k.park()
 		return
 	}
+	if end := c.sys.metrics.looked(); end != nil {
+		defer end()
+	}
 	done := false
 	ok := c.guard(func() {
 		now := c.sys.clock.time()

@@ -1,9 +1,16 @@
 package actors
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics is what an operator sees of the actors.
 type metrics struct {
+	turn                                          prometheus.Histogram
+	turns                                         atomic.Uint64
 	overloaded                                    *prometheus.CounterVec
 	expired, replayed, panics, fenced, passivated prometheus.Counter
 }
@@ -14,6 +21,11 @@ func newMetrics(r prometheus.Registerer, s *System) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
+		turn: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "skua_turn_seconds",
+			Help:    "Time of one turn of one item, from the message to the record in the log's buffer; one turn in 64 is looked at.",
+			Buckets: prometheus.ExponentialBuckets(500e-9, 2, 16),
+		}),
 		overloaded: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skua_overloaded_total",
 			Help: "Commands refused because a limit of commands in flight was reached, by whose limit.",
@@ -30,7 +42,7 @@ func newMetrics(r prometheus.Registerer, s *System) *metrics {
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	r.MustRegister(m.overloaded, m.expired, m.replayed, m.panics, m.fenced, m.passivated,
+	r.MustRegister(m.turn, m.overloaded, m.expired, m.replayed, m.panics, m.fenced, m.passivated,
 		gauge("skua_commands_in_flight", "Commands admitted and not answered yet.", func() float64 { return float64(s.inFlight.Load()) }),
 		gauge("skua_items_resident", "Items in memory.", func() float64 { return float64(s.directory.size.Load()) }),
 		gauge("skua_deadlines_pending", "Deadlines that the expiry wheel waits for.", func() float64 {
@@ -40,4 +52,17 @@ func newMetrics(r prometheus.Registerer, s *System) *metrics {
 		}),
 	)
 	return m
+}
+
+// turnsPerLook is how many turns there are to one whose time is taken: taking it costs a good part
+// of one.
+const turnsPerLook = 64
+
+// looked starts taking the time of a turn, now and then, and returns what ends it, or nil.
+func (m *metrics) looked() func() {
+	if m.turns.Add(1)%turnsPerLook != 0 {
+		return nil
+	}
+	began := time.Now()
+	return func() { m.turn.Observe(time.Since(began).Seconds()) }
 }

@@ -126,12 +126,16 @@ func notStocked(sku, location string) Refusal {
 	return r
 }
 
-func tooHigh(c *Command) Refusal {
-	field := "quantity"
+// quantityField is what clients call the quantity of a change.
+func quantityField(c *Command) string {
 	if c.Op == OpAdjust {
-		field = "delta"
+		return "delta"
 	}
-	return refuse(InvalidQuantityTooHigh, field,
+	return "quantity"
+}
+
+func tooHigh(c *Command) Refusal {
+	return refuse(InvalidQuantityTooHigh, quantityField(c),
 		fmt.Sprintf("the item would have more than %d units in one state", int64(QuantityMax)))
 }
 
@@ -189,7 +193,7 @@ func (c *Counts) field(s State) *int64 {
 }
 
 func insufficient(c *Command, requested, available int64) Refusal {
-	r := refuse(InsufficientStock, "quantity", fmt.Sprintf("%d asked for, %d there", requested, available))
+	r := refuse(InsufficientStock, quantityField(c), fmt.Sprintf("%d asked for, %d there", requested, available))
 	r.Lines = []RefusedLine{{SKU: c.SKU, Location: c.Location, Requested: requested, Available: available}}
 	return r
 }

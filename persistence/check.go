@@ -64,7 +64,7 @@ func Check(dir string, fsys vfs.FS) (*Report, error) {
 		fs: fsys, dir: dir, numbers: make([]uint64, manifest.Partitions),
 		items: make(map[string]*checked), deadlines: make(map[string]engine.Time),
 	}
-	if err := c.run(); err != nil {
+	if err := c.survive(); err != nil {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}
 	return &c.report, nil
@@ -92,6 +92,16 @@ func (c *checker) place(index uint64) string {
 		return fmt.Sprintf("log record %d", index)
 	}
 	return fmt.Sprintf("history bucket %d, record %d", c.bucket, index)
+}
+
+// survive runs the check; what Pebble panics with when it meets damage is a finding.
+func (c *checker) survive() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.report.damage("%v", p)
+		}
+	}()
+	return c.run()
 }
 
 func (c *checker) run() error {

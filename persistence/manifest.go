@@ -42,6 +42,9 @@ func loadManifest(fsys vfs.FS, dir string, partitions int, create bool) (*Manife
 	path := fsys.PathJoin(dir, manifestName)
 	f, err := fsys.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && create {
+		if names, err := fsys.List(fsys.PathJoin(dir, logDir)); err == nil && len(names) > 0 {
+			return nil, fmt.Errorf("there is a log in %s, but no %s: bring it back, it says whose log it is", dir, manifestName)
+		}
 		return makeManifest(fsys, dir, path, partitions)
 	}
 	if err != nil {

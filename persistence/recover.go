@@ -51,10 +51,15 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	if last := s.wal.Last(); r.through > last {
-		return fmt.Errorf("the snapshots cover the log through record %d, but it ends at %d: "+
-			"log files are missing, or the directories are of different times", r.through, last)
+	saved, err := s.snapshots.Mark(markSaved)
+	if err != nil {
+		return err
 	}
+	if last, needed := s.wal.Last(), max(r.through, saved); needed > last {
+		return fmt.Errorf("the snapshots are as of record %d of the log, but it ends at %d: "+
+			"log files are missing, or the directories are of different times", needed, last)
+	}
+	s.saved.Store(saved)
 	if first := s.wal.First(); first > r.through+1 {
 		return fmt.Errorf("the snapshots cover the log through record %d, but it begins at %d: "+
 			"log files are missing", r.through, first)

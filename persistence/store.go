@@ -103,6 +103,7 @@ type Store struct {
 
 	buckets   atomic.Pointer[[]snapshot.Bucket] // as of now
 	converted atomic.Uint64                     // last record that is in a bucket
+	saved     atomic.Uint64                     // last record that an item in the snapshots is as of
 	safe      atomic.Uint64                     // last record that neither recovery nor history needs the log for
 	pages     pages
 
@@ -256,15 +257,23 @@ func (s *Store) Save(im *engine.Image, last uint64, note any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	for was := s.saved.Load(); last > was && !s.saved.CompareAndSwap(was, last); was = s.saved.Load() {
+	}
 	s.catalog.saved(im.SKU)
 	return next, nil
 }
+
+// markSaved is the last record that an item in the snapshots is as of. The log had it before.
+const markSaved = "saved"
 
 // Commit makes what was saved survive a crash.
 func (s *Store) Commit(through uint64) error {
 	converted := s.converted.Load() // Before the flush, which makes the buckets until here durable.
 	committed, err := s.noteReaders()
 	if err != nil {
+		return err
+	}
+	if err := s.snapshots.SetMark(markSaved, s.saved.Load()); err != nil {
 		return err
 	}
 	if err := s.snapshots.Commit(through); err != nil {
