@@ -165,8 +165,14 @@ func failAt(t *testing.T, n int32, rng *rand.Rand) (outcome string) {
 	}
 	disk := f.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 	if err == nil {
-		if err := used.Close(); err != nil {
-			t.Logf("operation %d, close: %v", n, err)
+		closed := make(chan error, 1)
+		go func() { closed <- used.Close() }()
+		select {
+		case err := <-closed:
+			if err != nil {
+				t.Logf("operation %d, close: %v", n, err)
+			}
+		case <-f.failed: // As late as that, something in the background met the error.
 		}
 	}
 	o = small(disk)
