@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,5 +191,39 @@ func TestManyHoldsOfOneItemDoNotHoldUpCommands(t *testing.T) {
 		}
 		b.agree("A")
 		b.close()
+	})
+}
+
+// A reservation over several items is looked at while its home, which has very many holds to write
+// out, still has it, and the others have not: it is expired, whole.
+func TestAReservationThatIsBeingWrittenOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, home := range []string{"A", "B"} {
+			g := newGround(t, true)
+			var ahead atomic.Int64 // Leaps of the clock that the wheel's timer does not see.
+			b := start(t, g, func(c *actors.Config) {
+				c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			})
+			b.stocked("A", 1000)
+			b.stocked("B", 1000)
+			for i := range 600 {
+				b.must(hold(fmt.Sprint(i), home, time.Hour))
+			}
+			both := reserve("both", "A", "B")
+			ref := b.must(both).Reservation.Ref
+			ahead.Store(int64(time.Hour))
+			for range 2 {
+				if a := b.do(engine.Command{Op: engine.OpGetReservation, Reservation: ref}); a.Err != nil || a.Reservation.State != engine.Expired {
+					t.Errorf("many at %s: %v %+v %+v", home, a.Err, a.Refusal, a.Reservation)
+				}
+				if a := b.do(step(engine.OpConfirm, "late", ref)); a.Refusal.Code != engine.ReservationExpired {
+					t.Errorf("many at %s: %+v", home, a)
+				}
+				time.Sleep(time.Hour)
+			}
+			b.agree("A")
+			b.agree("B")
+			b.close()
+		}
 	})
 }
