@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,20 +128,22 @@ func TestExpiryThroughARestart(t *testing.T) {
 // A wall clock that is set back brings no hold back, and one that was ahead does not stop time.
 func TestClockSetBack(t *testing.T) {
 	fs := vfs.NewMem()
-	ahead := time.Now().Add(time.Hour)
-	n := withClock(t, fs, func() time.Time { return ahead })
+	var ahead atomic.Int64 // nanoseconds since the epoch
+	ahead.Store(time.Now().Add(time.Hour).UnixNano())
+	now := func() time.Time { return time.Unix(0, ahead.Load()) }
+	n := withClock(t, fs, now)
 	stocked(t, n, "A", 1)
 	r := reserve(t, n, "r", "A", 1, time.Minute)
-	ahead = ahead.Add(2 * time.Minute)
+	ahead.Add(int64(2 * time.Minute))
 	if got := available(t, n, "A"); got != 1 {
 		t.Errorf("%d available", got)
 	}
-	ahead = ahead.Add(-90 * time.Minute)
+	ahead.Add(-int64(90 * time.Minute))
 	if a := do(n, engine.Command{Op: engine.OpConfirm, Key: "c", Reservation: r.Ref}); a.Refusal.Code != engine.ReservationExpired {
 		t.Errorf("%+v", a)
 	}
 	shut(t, n)
-	n = withClock(t, fs, func() time.Time { return ahead })
+	n = withClock(t, fs, now)
 	if a := do(n, engine.Command{Op: engine.OpConfirm, Key: "c2", Reservation: r.Ref}); a.Refusal.Code != engine.ReservationExpired {
 		t.Errorf("%+v", a)
 	}
