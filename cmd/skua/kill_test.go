@@ -233,7 +233,11 @@ func TestKill(t *testing.T) {
 	for n := range clients {
 		wg.Go(func() { logs[n] = s.client(n, seed, stop) })
 	}
-	for round := range *killRounds {
+	rounds := *killRounds
+	if testing.Short() {
+		rounds = min(rounds, 2)
+	}
+	for round := range rounds {
 		time.Sleep(time.Duration(100+rng.IntN(900)) * time.Millisecond)
 		sig := os.Signal(syscall.SIGKILL)
 		if round%4 == 3 {
