@@ -143,6 +143,11 @@ func TestRefusedOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{manifest, "id_key"}, ""},
+		"no manifest": {func(t *testing.T, fs *vfs.MemFS, _ map[string]string) {
+			if err := fs.Remove(manifest); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"there is a log", manifestName}, ""},
 		"no log": {func(t *testing.T, fs *vfs.MemFS, _ map[string]string) {
 			if err := fs.RemoveAll(logs); err != nil {
 				t.Fatal(err)
