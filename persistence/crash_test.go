@@ -116,7 +116,7 @@ func TestAnErrorAtAnyOperation(t *testing.T) {
 	seed := drawSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	failures, clean, coped := 0, 0, 0
-	for n, runs := int32(0), 0; runs < 120; runs++ {
+	for n, runs := int32(0), 0; runs < 80; runs++ {
 		if runs < 30 {
 			n++ // The opening, one by one.
 		} else {

@@ -16,7 +16,7 @@ import (
 func TestStoreAgainstAModel(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	seed := drawSeed(t)
-	for round := range 4 {
+	for round := range 3 {
 		synctest.Test(t, func(t *testing.T) { modelRound(t, seed+uint64(round)) })
 		if t.Failed() {
 			t.Fatalf("round %d", round)
