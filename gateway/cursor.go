@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 
 	"github.com/skua-stock/skua/engine"
 )
@@ -25,7 +26,8 @@ func decodeCursor(field, cursor string, kind byte) ([]byte, *Problem) {
 		return bad()
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) == 0 || raw[0] != kind {
+	// The decoder passes over line breaks; a place has one cursor, so they are none.
+	if err != nil || len(raw) == 0 || raw[0] != kind || strings.ContainsAny(cursor, "\r\n") {
 		return bad()
 	}
 	return raw[1:], nil
