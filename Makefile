@@ -2,6 +2,7 @@ GO ?= go
 BIN := bin/skua
 LINT := bin/golangci-lint
 FUZZTIME ?= 10s
+RACE ?= ./...
 
 .DEFAULT_GOAL := help
 
@@ -18,7 +19,7 @@ test: ## Run all tests.
 	$(GO) test -timeout 5m ./...
 
 race: ## Run all tests under the race detector.
-	$(GO) test -race -short -timeout 8m ./...
+	$(GO) test -race -short -timeout 8m $(RACE)
 
 lint: $(LINT) ## Check style, the dependency rule and formatting.
 	$(LINT) run --allow-parallel-runners ./...
