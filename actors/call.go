@@ -10,7 +10,7 @@ import (
 type call struct {
 	cell   *cell
 	cmd    *engine.Command
-	answer func(engine.Answer)
+	answer func(*engine.Answer)
 	ans    engine.Answer
 	// fresh is a record that the key was found in by mistake; see System.replay.
 	fresh uint64
@@ -22,7 +22,7 @@ type call struct {
 
 var calls = sync.Pool{New: func() any { return new(call) }}
 
-func newCall(c *cell, cmd *engine.Command, answer func(engine.Answer)) *call {
+func newCall(c *cell, cmd *engine.Command, answer func(*engine.Answer)) *call {
 	k := calls.Get().(*call)
 	*k = call{cell: c, cmd: cmd, answer: answer}
 	k.ans.Op = cmd.Op
@@ -34,11 +34,10 @@ func (k *call) Durable(err error) {
 	if err != nil {
 		k.ans = engine.Answer{Op: k.ans.Op, Err: engine.ErrUnavailable}
 	}
-	cell, answer, ans := k.cell, k.answer, k.ans
+	k.cell.release()
+	k.answer(&k.ans)
 	*k = call{}
 	calls.Put(k)
-	cell.release()
-	answer(ans)
 }
 
 // refuse answers at once: only for what says nothing about the stock.
@@ -61,7 +60,7 @@ func (k *call) park() {
 func (c *cell) turn(k *call) {
 	if k.head != nil {
 		head, last := k.head, c.last
-		k.answer = func(a engine.Answer) { head(last, a.Err) }
+		k.answer = func(a *engine.Answer) { head(last, a.Err) }
 	}
 	if c.err != nil {
 		k.refuse(c.err)
@@ -74,7 +73,7 @@ func (c *cell) turn(k *call) {
 	if k.peek != nil {
 		others, _ := c.stock.Participants(k.cmd.Reservation.Nonce)
 		peek := k.peek
-		k.answer = func(engine.Answer) { peek(others) }
+		k.answer = func(*engine.Answer) { peek(others) }
 		k.park()
 		return
 	}

@@ -102,10 +102,11 @@ func New(cfg Config) (*System, error) {
 }
 
 // Submit hands a valid command to its SKUs. answer is called exactly once, on any goroutine,
-// perhaps before Submit returns, and must not block. The command is the system's until then.
-func (s *System) Submit(cmd *engine.Command, answer func(engine.Answer)) {
+// perhaps before Submit returns, and must not block. The command is the system's until then; the
+// answer is lent for the call: who wants it longer copies it.
+func (s *System) Submit(cmd *engine.Command, answer func(*engine.Answer)) {
 	if s.closing.Load() && cmd.Op.Mutates() {
-		answer(engine.Answer{Op: cmd.Op, Err: engine.ErrUnavailable})
+		answer(&engine.Answer{Op: cmd.Op, Err: engine.ErrUnavailable})
 		return
 	}
 	sku := cmd.SKU
@@ -114,7 +115,7 @@ func (s *System) Submit(cmd *engine.Command, answer func(engine.Answer)) {
 		cmd.Reservation = engine.ReservationRef{Nonce: nonce()}
 		sku = cmd.Lines[0].SKU
 		if spread(cmd) {
-			s.startVisit(skusOf(nil, cmd), []*engine.Command{cmd}, func(a []engine.Answer) { answer(a[0]) })
+			s.startVisit(skusOf(nil, cmd), []*engine.Command{cmd}, func(a []engine.Answer) { answer(&a[0]) })
 			return
 		}
 	case cmd.Op.Step() || cmd.Op == engine.OpGetReservation:
@@ -122,7 +123,7 @@ func (s *System) Submit(cmd *engine.Command, answer func(engine.Answer)) {
 	}
 	c, err := s.acquire(sku, false)
 	if err != nil {
-		answer(engine.Answer{Op: cmd.Op, Err: err})
+		answer(&engine.Answer{Op: cmd.Op, Err: err})
 		return
 	}
 	c.post(newCall(c, cmd, answer))
@@ -238,7 +239,7 @@ func (s *System) peek(cmd *engine.Command, others func([]string)) {
 		others(nil)
 		return
 	}
-	k := newCall(c, cmd, func(engine.Answer) { others(nil) })
+	k := newCall(c, cmd, func(*engine.Answer) { others(nil) })
 	k.peek = others
 	c.post(k)
 }
@@ -247,8 +248,8 @@ func (s *System) peek(cmd *engine.Command, others func([]string)) {
 func (s *System) explainEnds(cmds []*engine.Command, answers []engine.Answer, answer func([]engine.Answer)) {
 	for i := range answers {
 		if answers[i].Refusal.Code == engine.ReservationNotFound {
-			s.Submit(cmds[i], func(a engine.Answer) {
-				answers[i] = a
+			s.Submit(cmds[i], func(a *engine.Answer) {
+				answers[i] = *a
 				answer(answers)
 			})
 			return

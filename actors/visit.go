@@ -289,13 +289,13 @@ func (v *visit) refuseReuse(found []uint64) {
 // widen turns a call on a reservation's home into a visit of all its SKUs.
 func (s *System) widen(k *call, others []string) {
 	cmd, answer, home := k.cmd, k.answer, k.cell.sku
-	k.answer = func(engine.Answer) {
+	k.answer = func(*engine.Answer) {
 		s.startVisit(append(others, home), []*engine.Command{cmd}, func(a []engine.Answer) {
 			if a[0].Refusal.Code == engine.ReservationNotFound {
 				s.Submit(cmd, answer) // It ended on the way: the home knows how.
 				return
 			}
-			answer(a[0])
+			answer(&a[0])
 		})
 	}
 	k.Durable(nil)

@@ -26,7 +26,7 @@ func (b *batch) each(ctx context.Context) {
 			continue
 		}
 		last.add(i, m)
-		b.port.Submit(m.command, func(a engine.Answer) { g.put(i, a) })
+		b.port.Submit(m.command, func(a *engine.Answer) { g.put(i, a) })
 	}
 	g.wait(ctx)
 	for i := range b.members {
@@ -55,7 +55,7 @@ func (b *batch) findItems(ctx context.Context) {
 				return
 			}
 			read := &engine.Command{Op: engine.OpGetReservation, Reservation: m.command.Reservation}
-			b.port.Submit(read, func(a engine.Answer) { g.put(i, a) })
+			b.port.Submit(read, func(a *engine.Answer) { g.put(i, a) })
 		case len(m.command.Lines) > 0:
 			for j := range m.command.Lines {
 				m.skus = append(m.skus, m.command.Lines[j].SKU)

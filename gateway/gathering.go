@@ -37,10 +37,10 @@ func (g *gathering) acquire(ctx context.Context) bool {
 }
 
 // put files an answer. It never blocks.
-func (g *gathering) put(i int, a engine.Answer) {
+func (g *gathering) put(i int, a *engine.Answer) {
 	g.mu.Lock()
 	it := &g.items[i]
-	it.answer, it.done = a, true
+	it.answer, it.done = *a, true
 	if it.then != nil {
 		close(it.then)
 	}

@@ -69,7 +69,7 @@ func (r *Reader) views(ctx context.Context, skus []string) ([]*engine.ItemView, 
 		if !answers.acquire(ctx) {
 			return nil, TimedOut(AnswerWait)
 		}
-		r.Port.Submit(&engine.Command{Op: engine.OpGetItem, SKU: sku}, func(a engine.Answer) { answers.put(i, a) })
+		r.Port.Submit(&engine.Command{Op: engine.OpGetItem, SKU: sku}, func(a *engine.Answer) { answers.put(i, a) })
 	}
 	if !answers.wait(ctx) {
 		return nil, TimedOut(AnswerWait)

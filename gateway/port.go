@@ -11,8 +11,8 @@ import (
 type Port interface {
 	// Submit hands a command to its actors. answer is called exactly once, on any goroutine,
 	// perhaps before Submit returns; it must not block. The command belongs to the engine until
-	// then.
-	Submit(c *engine.Command, answer func(engine.Answer))
+	// then. The answer is lent for the call: who wants it longer copies it.
+	Submit(c *engine.Command, answer func(*engine.Answer))
 	// SubmitAll does all commands in one turn, or none: when one is refused, its answer has the
 	// refusal and the others' have LinkedLineFailed. There is an answer for each, in order.
 	SubmitAll(cs []*engine.Command, answer func([]engine.Answer))

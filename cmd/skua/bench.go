@@ -235,7 +235,7 @@ func openTarget(dir, way, profile string) (*target, error) {
 type inProcess struct{ node *node.Node }
 
 func (d inProcess) Start(c *engine.Command, done func(error)) {
-	d.node.Submit(c, func(a engine.Answer) {
+	d.node.Submit(c, func(a *engine.Answer) {
 		switch {
 		case a.Err != nil:
 			done(a.Err)

@@ -45,12 +45,12 @@ func (g *gate) Ready() error {
 	return nil
 }
 
-func (g *gate) Submit(c *engine.Command, answer func(engine.Answer)) {
+func (g *gate) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	if n := g.node.Load(); n != nil {
 		n.Submit(c, answer)
 		return
 	}
-	answer(engine.Answer{Op: c.Op, Err: engine.ErrUnavailable})
+	answer(&engine.Answer{Op: c.Op, Err: engine.ErrUnavailable})
 }
 
 func (g *gate) SubmitAll(cs []*engine.Command, answer func([]engine.Answer)) {

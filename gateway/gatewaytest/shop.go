@@ -90,9 +90,9 @@ func (s *Shop) give(f func()) {
 }
 
 // Submit implements gateway.Port.
-func (s *Shop) Submit(c *engine.Command, answer func(engine.Answer)) {
+func (s *Shop) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	a := s.all([]*engine.Command{c})
-	s.give(func() { answer(a[0]) })
+	s.give(func() { answer(&a[0]) })
 }
 
 // SubmitAll implements gateway.Port.

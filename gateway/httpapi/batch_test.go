@@ -111,7 +111,7 @@ type jumbled struct {
 	random *rand.Rand
 }
 
-func (j *jumbled) Submit(c *engine.Command, answer func(engine.Answer)) {
+func (j *jumbled) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	late := time.Duration(j.random.IntN(300)) * time.Microsecond

@@ -14,7 +14,7 @@ type slot struct {
 	ready  chan struct{}
 	timer  *time.Timer
 	// put is the method fill, bound once so that handing it over allocates nothing.
-	put func(engine.Answer)
+	put func(*engine.Answer)
 }
 
 var slots = sync.Pool{New: func() any {
@@ -24,8 +24,8 @@ var slots = sync.Pool{New: func() any {
 	return s
 }}
 
-func (s *slot) fill(a engine.Answer) {
-	s.answer = a
+func (s *slot) fill(a *engine.Answer) {
+	s.answer = *a
 	s.ready <- struct{}{} // There is room for one, and fill is called once.
 }
 

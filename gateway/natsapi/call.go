@@ -31,7 +31,7 @@ type call struct {
 	// command is what answer answers.
 	command *engine.Command
 	// put is the method fill, bound once so that handing it over allocates nothing.
-	put func(engine.Answer)
+	put func(*engine.Answer)
 }
 
 var calls = sync.Pool{New: func() any {
@@ -40,8 +40,8 @@ var calls = sync.Pool{New: func() any {
 	return c
 }}
 
-func (c *call) fill(a engine.Answer) {
-	c.answer = a
+func (c *call) fill(a *engine.Answer) {
+	c.answer = *a
 	c.finish()
 }
 
