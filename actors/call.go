@@ -135,7 +135,6 @@ func (c *cell) change(k *call, now engine.Time) bool {
 	t.Begin(now, t.stocks)
 	if k.cmd.Op == engine.OpGetReservation {
 		k.ans.Reservation, _ = t.ReservationView(k.cmd.Reservation)
-		c.sys.name(&k.ans)
 		return false
 	}
 	if err := c.sys.wal.Accepting(); err != nil {
@@ -146,7 +145,6 @@ func (c *cell) change(k *call, now engine.Time) bool {
 		return false
 	}
 	k.ans = t.Record.Answer(0)
-	c.sys.name(&k.ans)
 	c.append(&t.Record, k)
 	c.schedule()
 	return true

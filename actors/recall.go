@@ -54,7 +54,6 @@ func (s *System) replayed(r *engine.Record, act int, cmd *engine.Command) engine
 	}
 	ans := r.Answer(act)
 	ans.Replayed = true
-	s.name(&ans)
 	return ans
 }
 
@@ -87,7 +86,6 @@ func (s *System) tellEnd(k *call, r *engine.Record) {
 		}
 		k.ans = r.Answer(i)
 		k.ans.Op = k.cmd.Op
-		s.name(&k.ans)
 		return
 	}
 }
@@ -124,13 +122,6 @@ func (s *System) read(f func()) {
 		defer func() { <-s.readers }()
 		f()
 	}()
-}
-
-// name puts the id into an answer about a reservation.
-func (s *System) name(ans *engine.Answer) {
-	if ref := ans.Reservation.Ref; ref.Nonce != 0 {
-		ans.Reservation.ID = s.ids.ID(ref)
-	}
 }
 
 func notFound(sku string) engine.Refusal {

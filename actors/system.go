@@ -261,8 +261,10 @@ func (s *System) explainEnds(cmds []*engine.Command, answers []engine.Answer, an
 // Reservation reads an id; ok is false for one that was never given out.
 func (s *System) Reservation(id string) (ref engine.ReservationRef, ok bool) { return s.ids.Ref(id) }
 
-// ReservationID writes an id.
-func (s *System) ReservationID(ref engine.ReservationRef) string { return s.ids.ID(ref) }
+// AppendReservationID writes an id.
+func (s *System) AppendReservationID(b []byte, ref engine.ReservationRef) []byte {
+	return s.ids.Append(b, ref)
+}
 
 // Now is the time of turns.
 func (s *System) Now() engine.Time { return s.clock.time() }

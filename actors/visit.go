@@ -164,7 +164,6 @@ func (v *visit) decideAll(t *turnScratch) bool {
 	}
 	for i := range v.answers {
 		v.answers[i] = t.Record.Answer(i)
-		v.sys.name(&v.answers[i])
 	}
 	return true
 }
@@ -182,9 +181,7 @@ func (v *visit) read(t *turnScratch) {
 	if ans.Reservation, ok = t.ReservationView(v.cmds[0].Reservation); !ok {
 		// It ended between the look for its SKUs and this one.
 		ans.Refusal = engine.StepRefused(ans.Op, engine.StateNone)
-		return
 	}
-	v.sys.name(ans)
 }
 
 // known looks for the keys of the commands. If any is found it reports true: the answers come from

@@ -39,8 +39,6 @@ type Answer struct {
 
 // ReservationView is a reservation as clients see it.
 type ReservationView struct {
-	// ID is filled in by the actors, which make ids.
-	ID        string
 	Ref       ReservationRef
 	State     ReservationState
 	Owner     string

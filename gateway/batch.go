@@ -77,7 +77,7 @@ func (r *Reader) Batch(ctx context.Context, b, raw []byte) ([]byte, *Problem) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = run.members[i].append(b, r.Metrics)
+		b = run.members[i].append(b, r)
 	}
 	return append(b, "]}"...), nil
 }
@@ -166,12 +166,12 @@ func (b *batch) refuseRest() {
 }
 
 // append writes the result of one operation: what it would have answered alone, with the status.
-func (m *member) append(b []byte, metrics *DoorMetrics) []byte {
+func (m *member) append(b []byte, r *Reader) []byte {
 	p := m.problem
 	if p == nil {
 		p = ProblemIn(&m.answer)
 	}
-	metrics.batched(m.operation, p)
+	r.Metrics.batched(m.operation, p)
 	if p != nil {
 		switch p.Field {
 		case KeyHeader:
@@ -189,7 +189,7 @@ func (m *member) append(b []byte, metrics *DoorMetrics) []byte {
 	}
 	b = append(b, ',')
 	start := len(b)
-	b = AppendAnswer(b, op, &m.answer)
+	b = AppendAnswer(b, op, &m.answer, r.Port.AppendReservationID)
 	// The answer is an object; without its brace it goes on with the one begun above.
 	return append(b[:start], b[start+1:]...)
 }

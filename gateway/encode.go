@@ -116,7 +116,7 @@ func appendSettings(b []byte, s *engine.Settings) []byte {
 }
 
 // AppendAnswer writes the answer to an operation that was neither refused nor failed.
-func AppendAnswer(b []byte, op engine.Op, a *engine.Answer) []byte {
+func AppendAnswer(b []byte, op engine.Op, a *engine.Answer, id AppendID) []byte {
 	switch op {
 	case engine.OpGetItem:
 		return AppendItem(b, a.Item)
@@ -129,7 +129,7 @@ func AppendAnswer(b []byte, op engine.Op, a *engine.Answer) []byte {
 	case engine.OpReceive, engine.OpRestock, engine.OpAdjust, engine.OpSet, engine.OpMove:
 		return appendChange(b, a)
 	}
-	return AppendReservation(b, &a.Reservation)
+	return AppendReservation(b, &a.Reservation, id)
 }
 
 func appendChange(b []byte, a *engine.Answer) []byte {
@@ -142,9 +142,10 @@ func appendChange(b []byte, a *engine.Answer) []byte {
 }
 
 // AppendReservation writes a [Reservation].
-func AppendReservation(b []byte, v *engine.ReservationView) []byte {
-	b = appendMember(b, `{"id":`, v.ID)
-	b = appendMember(b, `,"state":`, v.State.String())
+func AppendReservation(b []byte, v *engine.ReservationView, id AppendID) []byte {
+	b = append(b, `{"id":"`...)
+	b = id(b, v.Ref)
+	b = appendMember(b, `","state":`, v.State.String())
 	if v.Owner != "" {
 		b = appendMember(b, `,"owner":`, v.Owner)
 	}
@@ -187,8 +188,8 @@ func StatusOf(op engine.Op, a *engine.Answer) int {
 	return http.StatusOK
 }
 
-// AppendMovement writes a [Movement]. id spells the id of a reservation, see [Port].
-func AppendMovement(b []byte, m *engine.Movement, id func(engine.ReservationRef) string) []byte {
+// AppendMovement writes a [Movement].
+func AppendMovement(b []byte, m *engine.Movement, id AppendID) []byte {
 	b = appendMember(b, `{"sku":`, m.SKU)
 	b = appendUint(b, `,"sequence":`, m.Sequence)
 	b = appendMember(b, `,"type":`, m.Type.String())
@@ -207,7 +208,9 @@ func AppendMovement(b []byte, m *engine.Movement, id func(engine.ReservationRef)
 	b = appendUnlessEmpty(b, `,"actor":`, m.Actor)
 	b = appendUnlessEmpty(b, `,"reference_document_uri":`, m.Reference)
 	if m.Reservation.Nonce != 0 {
-		b = appendMember(b, `,"reservation_id":`, id(m.Reservation))
+		b = append(b, `,"reservation_id":"`...)
+		b = id(b, m.Reservation)
+		b = append(b, '"')
 	}
 	b = appendUnlessEmpty(b, `,"owner":`, m.Owner)
 	if m.ExpiresAt != 0 {

@@ -2,8 +2,8 @@ package gateway
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,24 +100,29 @@ func TestEncoding(t *testing.T) {
 		} {
 			*into = item.Total(s)
 		}
-		agree(t, AppendAnswer(nil, engine.OpGetItem, &engine.Answer{Item: &item}), &want)
+		agree(t, AppendAnswer(nil, engine.OpGetItem, &engine.Answer{Item: &item}, testID), &want)
 
 		a := engine.Answer{SKU: m.text(), Sequence: m.Uint64(), Settings: &item.Settings}
-		agree(t, AppendAnswer(nil, engine.OpPutItem, &a), &ItemSettings{a.SKU, a.Sequence, settingsOf(item.Settings)})
+		agree(t, AppendAnswer(nil, engine.OpPutItem, &a, testID), &ItemSettings{a.SKU, a.Sequence, settingsOf(item.Settings)})
 		a.Level = engine.LevelView{Key: engine.LevelKey{Location: m.text()}, Counts: m.counts()}
-		agree(t, AppendAnswer(nil, engine.OpSet, &a), &Change{a.SKU, a.Sequence, a.Level.Key.Location, statesOf(a.Level.Counts)})
+		agree(t, AppendAnswer(nil, engine.OpSet, &a, testID), &Change{a.SKU, a.Sequence, a.Level.Key.Location, statesOf(a.Level.Counts)})
 		testReservation(t, m)
 		testMovement(t, m)
 		testProblem(t, m)
 	}
 }
 
+func testID(b []byte, ref engine.ReservationRef) []byte {
+	b = append(append(append(b, "id-"...), ref.Home...), '-')
+	return strconv.AppendUint(b, ref.Nonce, 10)
+}
+
 func testReservation(t *testing.T, m maker) {
 	v := engine.ReservationView{
-		ID: m.text(), State: engine.Active + engine.ReservationState(m.IntN(7)), ExpiresAt: m.time(),
+		Ref: engine.ReservationRef{Home: "h", Nonce: m.Uint64()}, State: engine.Active + engine.ReservationState(m.IntN(7)), ExpiresAt: m.time(),
 		Lines: make([]engine.LineView, m.IntN(3)),
 	}
-	want := Reservation{ID: v.ID, State: v.State.String(), Lines: []ReservationLine{}}
+	want := Reservation{ID: string(testID(nil, v.Ref)), State: v.State.String(), Lines: []ReservationLine{}}
 	if m.IntN(2) == 0 {
 		v.Owner = m.text()
 		want.Owner = v.Owner
@@ -137,11 +142,10 @@ func testReservation(t *testing.T, m maker) {
 		}
 		want.Lines = append(want.Lines, w)
 	}
-	agree(t, AppendAnswer(nil, engine.OpReserve, &engine.Answer{Reservation: v}), &want)
+	agree(t, AppendAnswer(nil, engine.OpReserve, &engine.Answer{Reservation: v}, testID), &want)
 }
 
 func testMovement(t *testing.T, m maker) {
-	id := func(ref engine.ReservationRef) string { return fmt.Sprintf("id-%s-%d", ref.Home, ref.Nonce) }
 	v := engine.Movement{
 		SKU: m.text(), Sequence: m.Uint64(), Type: engine.ItemCreated + engine.EventType(m.IntN(14)), At: m.time(),
 		Level: engine.LevelKey{Location: m.text()}, Before: m.counts(), After: m.counts(), Quantity: m.signed(),
@@ -161,7 +165,7 @@ func testMovement(t *testing.T, m maker) {
 		want.ReservationID, want.Owner, want.ExpiresAt = "id-h-7", v.Owner, spelled(v.ExpiresAt)
 		want.Holds, want.Settings, want.Alerts = v.Holds, &w, v.Alerts.Names()
 	}
-	agree(t, AppendMovement(nil, &v, id), &want)
+	agree(t, AppendMovement(nil, &v, testID), &want)
 }
 
 func testProblem(t *testing.T, m maker) {
@@ -192,9 +196,9 @@ func testProblem(t *testing.T, m maker) {
 func TestEncodingAllocatesNothing(t *testing.T) {
 	b := make([]byte, 0, 4096)
 	a := engine.Answer{SKU: "A", Sequence: 7, Level: engine.LevelView{Key: engine.LevelKey{Location: "main"}}}
-	a.Reservation = engine.ReservationView{ID: "r1", State: engine.Active, Owner: "cart", ExpiresAt: 1, Lines: make([]engine.LineView, 3)}
+	a.Reservation = engine.ReservationView{State: engine.Active, Owner: "cart", ExpiresAt: 1, Lines: make([]engine.LineView, 3)}
 	for _, op := range []engine.Op{engine.OpReserve, engine.OpReceive} {
-		if n := testing.AllocsPerRun(100, func() { AppendAnswer(b, op, &a) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { AppendAnswer(b, op, &a, testID) }); n != 0 {
 			t.Errorf("%s: %v allocations", op, n)
 		}
 	}

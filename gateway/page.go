@@ -113,7 +113,7 @@ func (r *Reader) History(ctx context.Context, b []byte, sku string, limit Intege
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = AppendMovement(b, &h.Movements[i], r.Port.ReservationID)
+		b = AppendMovement(b, &h.Movements[i], r.Port.AppendReservationID)
 	}
 	if n := len(h.Movements); h.More && n > 0 {
 		next = HistoryCursor(h.Movements[n-1].Sequence)

@@ -18,9 +18,13 @@ type Port interface {
 	SubmitAll(cs []*engine.Command, answer func([]engine.Answer))
 	// Reservation reads an id; ok is false for one that was never given out.
 	Reservation(id string) (ref engine.ReservationRef, ok bool)
-	// ReservationID writes an id.
-	ReservationID(ref engine.ReservationRef) string
+	// AppendReservationID writes an id. It consists of characters that stand for themselves in a
+	// JSON string and in a URL.
+	AppendReservationID(b []byte, ref engine.ReservationRef) []byte
 }
+
+// AppendID writes the id of a reservation; see [Port].
+type AppendID func(b []byte, ref engine.ReservationRef) []byte
 
 // Books is what a door reads besides single items: the list of items and the ledger. Everything
 // that it returns is durable.

@@ -73,8 +73,8 @@ func (g *gate) Reservation(id string) (engine.ReservationRef, bool) {
 	return engine.ReservationRef{Home: "-", Nonce: 1}, true
 }
 
-func (g *gate) ReservationID(ref engine.ReservationRef) string {
-	return g.node.Load().ReservationID(ref) // Whoever has a reference got it from the node.
+func (g *gate) AppendReservationID(b []byte, ref engine.ReservationRef) []byte {
+	return g.node.Load().AppendReservationID(b, ref) // Whoever has a reference got it from the node.
 }
 
 func (g *gate) SKUs(ctx context.Context, after string, limit int) ([]string, error) {

@@ -184,7 +184,7 @@ func (s *server) keepEvents() error {
 	}
 	s.outbox, err = events.New(events.Config{
 		Cursor: cursor,
-		Feed:   s.node, Connect: s.dial, Node: s.node.Store.Manifest.Node, ReservationID: s.node.ReservationID,
+		Feed:   s.node, Connect: s.dial, Node: s.node.Store.Manifest.Node, AppendReservationID: s.node.AppendReservationID,
 		SyncInterval: interval, MaxAge: s.cfg.EventsAge, EventBytesMax: s.cfg.EventsBytes,
 		StopWait: s.cfg.StopWait / 2, Logger: s.log, Registerer: s.metrics,
 	})

@@ -15,10 +15,10 @@ import (
 // encoder writes movements as CloudEvents 1.0 in the JSON format.
 type encoder struct {
 	source        []byte // as a JSON string
-	reservationID func(engine.ReservationRef) string
+	reservationID gateway.AppendID
 }
 
-func newEncoder(node string, reservationID func(engine.ReservationRef) string) encoder {
+func newEncoder(node string, reservationID gateway.AppendID) encoder {
 	return encoder{source: quote(nil, "/skua/"+url.PathEscape(node)), reservationID: reservationID}
 }
 

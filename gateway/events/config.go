@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/gateway"
 )
 
@@ -22,8 +21,8 @@ type Config struct {
 	// Node names the log that is published. It is in the source of the events, and a stream with
 	// messages of another node is left alone. Required.
 	Node string
-	// ReservationID spells the id of a reservation. Required.
-	ReservationID func(engine.ReservationRef) string
+	// AppendReservationID spells the id of a reservation. Required.
+	AppendReservationID gateway.AppendID
 
 	// Cursor is what Settled last returned in the run before. It counts only when the stream is
 	// empty, and so cannot say itself how far it is.
@@ -80,8 +79,8 @@ func (c *Config) validate() error {
 	if c.Node == "" {
 		errs = append(errs, errors.New("no Node: it is required"))
 	}
-	if c.ReservationID == nil {
-		errs = append(errs, errors.New("no ReservationID: it is required"))
+	if c.AppendReservationID == nil {
+		errs = append(errs, errors.New("no AppendReservationID: it is required"))
 	}
 	if min(int64(c.SyncInterval), int64(c.MaxAge), int64(c.StopWait), c.EventBytesMax, c.AlertBytesMax) < 0 {
 		errs = append(errs, errors.New("times and sizes must not be negative"))

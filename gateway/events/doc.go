@@ -5,7 +5,7 @@
 // that people act on are published to STOCK_ALERTS too, before the event. What the messages look
 // like is in docs/reference/events.md.
 //
-//	o, err := events.New(events.Config{Feed: feed, Connect: connect, Node: "n1", ReservationID: id})
+//	o, err := events.New(events.Config{Feed: feed, Connect: connect, Node: "n1", AppendReservationID: id})
 //	go o.Run(ctx)            // until ctx ends; then what is durable is still published
 //	log.CutBefore(o.Settled(time.Now()))
 //

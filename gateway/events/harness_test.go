@@ -54,7 +54,7 @@ func newHarness(t testing.TB) *harness {
 	h.tune = func(o *Outbox) { o.doubtWait = 0 }
 	h.logger = slog.New(h.logs)
 	h.config = Config{
-		Feed: h.log, Connect: h.connect, Node: "n1", ReservationID: reservationID,
+		Feed: h.log, Connect: h.connect, Node: "n1", AppendReservationID: reservationID,
 		SyncInterval: time.Millisecond, Logger: h.logger,
 	}
 	t.Cleanup(func() {

@@ -138,4 +138,6 @@ func (f *follower) Next(ctx context.Context) (uint64, *engine.Record, error) {
 
 func (f *follower) Close() error { return nil }
 
-func reservationID(r engine.ReservationRef) string { return fmt.Sprintf("%s-%x", r.Home, r.Nonce) }
+func reservationID(b []byte, r engine.ReservationRef) []byte {
+	return fmt.Appendf(b, "%s-%x", r.Home, r.Nonce)
+}

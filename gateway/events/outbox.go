@@ -46,7 +46,7 @@ func New(c Config) (*Outbox, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure the outbox: %w", err)
 	}
-	o := &Outbox{c: c, encoder: newEncoder(c.Node, c.ReservationID), doubtWait: DoubtWait}
+	o := &Outbox{c: c, encoder: newEncoder(c.Node, c.AppendReservationID), doubtWait: DoubtWait}
 	o.settling = settling{wait: c.SyncInterval + SyncMargin, settled: c.Cursor}
 	o.published.Store(c.Cursor)
 	o.metrics = newMetrics(c.Registerer, o)

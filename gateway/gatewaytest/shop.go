@@ -124,7 +124,7 @@ func (s *Shop) all(cs []*engine.Command) []engine.Answer {
 			answers[i] = s.read(&turn, c)
 			continue
 		case replayed && old.print == c.Fingerprint():
-			answers[i] = s.named(old.record.Answer(old.act))
+			answers[i] = old.record.Answer(old.act)
 			answers[i].Replayed = true
 			continue
 		case replayed:
@@ -154,7 +154,7 @@ func (s *Shop) all(cs []*engine.Command) []engine.Answer {
 		s.commit(&turn.Record)
 	}
 	for act, i := range fresh {
-		answers[i] = s.named(turn.Record.Answer(act))
+		answers[i] = turn.Record.Answer(act)
 		s.keys[cs[i].KeyHash()] = known{cs[i].Fingerprint(), &turn.Record, act}
 	}
 	return answers
@@ -253,20 +253,13 @@ func (s *Shop) read(turn *engine.Turn, c *engine.Command) engine.Answer {
 	if !ok {
 		return engine.Answer{Refusal: engine.StepRefused(c.Op, engine.StateNone)}
 	}
-	return s.named(engine.Answer{Op: c.Op, Reservation: v})
+	return engine.Answer{Op: c.Op, Reservation: v}
 }
 
-func (s *Shop) named(a engine.Answer) engine.Answer {
-	if ref := a.Reservation.Ref; ref.Nonce != 0 {
-		a.Reservation.ID = s.ReservationID(ref)
-	}
-	return a
-}
-
-// ReservationID implements gateway.Port.
-func (s *Shop) ReservationID(ref engine.ReservationRef) string {
-	b := binary.AppendUvarint(nil, ref.Nonce)
-	return "r1" + base64.RawURLEncoding.EncodeToString(append(b, ref.Home...))
+// AppendReservationID implements gateway.Port.
+func (s *Shop) AppendReservationID(b []byte, ref engine.ReservationRef) []byte {
+	id := append(binary.AppendUvarint(nil, ref.Nonce), ref.Home...)
+	return base64.RawURLEncoding.AppendEncode(append(b, "r1"...), id)
 }
 
 // Reservation implements gateway.Port.

@@ -16,10 +16,13 @@ import (
 // still answers every reserve with the same answer at once, so that only the door is measured.
 type still struct{ answer engine.Answer }
 
-func (s *still) Submit(_ *engine.Command, answer func(*engine.Answer))    { answer(&s.answer) }
+func (s *still) Submit(_ *engine.Command, answer func(*engine.Answer))   { answer(&s.answer) }
 func (s *still) SubmitAll([]*engine.Command, func([]engine.Answer))      {}
 func (s *still) Reservation(string) (ref engine.ReservationRef, ok bool) { return ref, false }
-func (s *still) ReservationID(engine.ReservationRef) string              { return "" }
+
+func (s *still) AppendReservationID(b []byte, _ engine.ReservationRef) []byte {
+	return append(b, "r1abcdefghijklmnop"...)
+}
 
 // nobody takes an answer and forgets it.
 type nobody struct{ header http.Header }
@@ -48,7 +51,7 @@ func (r *rewound) Close() error { r.at = 0; return nil }
 // BenchmarkReserve is the door alone, without sockets and without an engine.
 func BenchmarkReserve(b *testing.B) {
 	port := &still{engine.Answer{Op: engine.OpReserve, Reservation: engine.ReservationView{
-		ID: "r1abcdefghijklmnop", State: engine.Active, Owner: "cart-7", ExpiresAt: 1_767_225_600_000,
+		Ref: engine.ReservationRef{Home: "SKU-1", Nonce: 7}, State: engine.Active, Owner: "cart-7", ExpiresAt: 1_767_225_600_000,
 		Lines: []engine.LineView{{SKU: "SKU-1", Location: "main", LineStatus: engine.LineStatus{Quantity: 1, Open: 1}, Sequence: 9}},
 	}}}
 	d := openBench(b, port)

@@ -225,7 +225,7 @@ func (st *stream) tell(index uint64, r *engine.Record) {
 		b = append(b, "\nevent: "...)
 		b = append(b, m.Type.String()...)
 		b = append(b, "\ndata: "...)
-		b = gateway.AppendMovement(b, m, st.server.cfg.Port.ReservationID)
+		b = gateway.AppendMovement(b, m, st.server.cfg.Port.AppendReservationID)
 		st.pending = append(b, "\n\n"...)
 		return true
 	})

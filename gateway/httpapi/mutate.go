@@ -153,9 +153,9 @@ func (s *Server) submit(x *exchange, o *gateway.Operation, c *engine.Command) *g
 	case o.Item():
 		h["Location"] = []string{"/v1/items/" + url.PathEscape(a.SKU)}
 	default:
-		h["Location"] = []string{"/v1/reservations/" + url.PathEscape(a.Reservation.ID)}
+		h["Location"] = []string{string(s.cfg.Port.AppendReservationID([]byte("/v1/reservations/"), a.Reservation.Ref))}
 	}
-	x.reply(status, jsonType, gateway.AppendAnswer(x.out.b[:0], o.Op, a))
+	x.reply(status, jsonType, gateway.AppendAnswer(x.out.b[:0], o.Op, a, s.cfg.Port.AppendReservationID))
 	return nil
 }
 

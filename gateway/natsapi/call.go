@@ -247,7 +247,7 @@ func (c *call) success(b []byte) ([]byte, nats.Header) {
 		return append(b, c.body...), nil
 	}
 	gateway.OrderLines(c.command, &c.answer)
-	b = gateway.AppendAnswer(b, c.endpoint.operation.Op, &c.answer)
+	b = gateway.AppendAnswer(b, c.endpoint.operation.Op, &c.answer, c.server.cfg.Port.AppendReservationID)
 	if c.answer.Replayed {
 		return b, nats.Header{gateway.ReplayedHeader: {"true"}}
 	}

@@ -212,7 +212,7 @@ func (s *shopper) retry(t *testing.T, n *Node, told int) {
 			t.Errorf("%s %s was acknowledged and is gone: %+v", s.sent[i].Op, s.sent[i].Key, a)
 			continue
 		}
-		if a.Reservation.ID != was.Reservation.ID || a.Reservation.State != was.Reservation.State ||
+		if a.Reservation.Ref != was.Reservation.Ref || a.Reservation.State != was.Reservation.State ||
 			a.Reservation.ExpiresAt != was.Reservation.ExpiresAt || fmt.Sprint(a.Reservation.Lines) != fmt.Sprint(was.Reservation.Lines) {
 			t.Errorf("%s %s was told %+v, a retry %+v", s.sent[i].Op, s.sent[i].Key, was.Reservation, a.Reservation)
 		}

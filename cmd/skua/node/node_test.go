@@ -62,18 +62,18 @@ func TestLifeAcrossARestart(t *testing.T) {
 		Op: engine.OpReserve, Key: "o1", Lines: []engine.Line{{SKU: "S0", Location: "main", Quantity: 2}, {SKU: "S1", Quantity: 3}, {SKU: "S2", Location: "main", Quantity: 1}},
 	}
 	a := must(t, n, order)
-	ref, id := a.Reservation.Ref, a.Reservation.ID
-	if got, ok := n.Reservation(id); !ok || got != ref {
+	ref := a.Reservation.Ref
+	if got, ok := n.Reservation(string(n.AppendReservationID(nil, ref))); !ok || got != ref {
 		t.Fatal(got, ok)
 	}
-	if a := must(t, n, order); !a.Replayed || a.Reservation.ID != id {
+	if a := must(t, n, order); !a.Replayed || a.Reservation.Ref != ref {
 		t.Fatalf("%+v", a)
 	}
 	if err := n.Shut(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
 	n = open(t, fs)
-	if a := must(t, n, order); !a.Replayed || a.Reservation.ID != id {
+	if a := must(t, n, order); !a.Replayed || a.Reservation.Ref != ref {
 		t.Fatalf("%+v", a)
 	}
 	must(t, n, engine.Command{Op: engine.OpConfirm, Key: "c1", Reservation: ref})
