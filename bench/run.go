@@ -13,12 +13,6 @@ import (
 	"github.com/skua-stock/skua/engine"
 )
 
-// Driver carries commands to an engine. done is called once for each, on any goroutine; err says
-// why a command was not accepted. The command may be reused then.
-type Driver interface {
-	Start(c *engine.Command, done func(err error))
-}
-
 // Plan is how a run is done: closed loop, so many in flight, for so long.
 type Plan struct {
 	Workload Workload
@@ -66,7 +60,7 @@ type worker struct {
 func Run(ctx context.Context, d Driver, p Plan, mark func(begins bool)) (Result, error) {
 	names := make([]string, p.Workload.SKUs)
 	for i := range names {
-		names[i] = sku(i)
+		names[i] = SKU(i)
 	}
 	workers := make([]*worker, p.Workers)
 	stop := make(chan struct{})

@@ -27,17 +27,24 @@ func Workloads() []Workload {
 	}
 }
 
-// stock is how many units an item begins with: more than any run takes.
-const stock = 1 << 40
+// Stock is how many units an item begins with: more than any run takes.
+const Stock = 1 << 40
 
-// sku names an item.
-func sku(n int) string { return "SKU-" + strconv.Itoa(1_000_000+n) }
+// Location is where all stock is.
+const Location = "main"
+
+// Steps reports whether reservations are confirmed, fulfilled and released, so that the driver has
+// to remember which they are.
+func (w Workload) Steps() bool { return false }
+
+// SKU names an item.
+func SKU(n int) string { return "SKU-" + strconv.Itoa(1_000_000+n) }
 
 // Seed calls do with the commands that make the items and stock them.
 func (w Workload) Seed(run string, do func(engine.Command)) {
 	for n := range w.SKUs {
-		do(engine.Command{Op: engine.OpPutItem, SKU: sku(n), Key: fmt.Sprint(run, "-put-", n)})
-		do(engine.Command{Op: engine.OpReceive, SKU: sku(n), Location: "main", Quantity: stock, Key: fmt.Sprint(run, "-receive-", n)})
+		do(engine.Command{Op: engine.OpPutItem, SKU: SKU(n), Key: fmt.Sprint(run, "-put-", n)})
+		do(engine.Command{Op: engine.OpReceive, SKU: SKU(n), Location: "main", Quantity: Stock, Key: fmt.Sprint(run, "-receive-", n)})
 	}
 }
 
