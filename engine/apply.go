@@ -78,27 +78,24 @@ func (s *Stock) applyCounts(e *Event) int {
 
 // open adds the line of a new reservation.
 func (s *Stock) open(r *Record, act *Act, e *Event, level int) {
-	h := s.holds[act.Reservation.Nonce]
-	line := holdLine{level: int32(level), LineStatus: e.Line}
-	if h == nil {
-		h = &hold{nonce: act.Reservation.Nonce, deadline: act.ExpiresAt, state: act.State, line: line}
-		if s.holds == nil {
-			s.holds = make(map[uint64]*hold)
-		}
-		s.holds[h.nonce] = h
-		if act.Owner != "" {
-			h.extra().owner = act.Owner
-		}
-		if act.Reservation.Home != s.sku {
-			h.extra().home = act.Reservation.Home
-		} else if others := linesElsewhere(r, act, e.Stock); others != nil {
-			h.extra().others = others
-		}
-	} else {
-		rest := h.extra()
-		rest.lines = append(rest.lines, line)
+	if p := s.acting; p != 0 {
+		h := s.holds.at(p)
+		rest := s.holds.extra(h)
+		rest.lines = append(rest.lines, holdLine{level: int32(level), LineStatus: e.Line})
+		return
 	}
-	s.touch(h)
+	p, h := s.holds.add(act.Reservation.Nonce)
+	h.deadline, h.state, h.level, h.LineStatus = act.ExpiresAt, act.State, int32(level), e.Line
+	if act.Owner != "" {
+		s.holds.extra(h).owner = act.Owner
+	}
+	if act.Reservation.Home != s.sku {
+		s.holds.extra(h).home = act.Reservation.Home
+	} else if others := linesElsewhere(r, act, e.Stock); others != nil {
+		s.holds.extra(h).others = others
+	}
+	s.acting = p
+	s.touch(p, h)
 }
 
 // linesElsewhere are the lines of the act on other SKUs than that of one stock.
@@ -113,25 +110,28 @@ func linesElsewhere(r *Record, act *Act, stock int) (others []Line) {
 
 // step moves one line of a reservation that is there already.
 func (s *Stock) step(act *Act, e *Event, level int) {
-	h := s.holds[act.Reservation.Nonce]
-	if h == nil {
+	if s.acting == 0 && s.holds.live > 0 {
+		s.acting = s.holds.find(act.Reservation.Nonce)
+	}
+	if s.acting == 0 {
 		s.misfit(e, "there is no hold %x", act.Reservation.Nonce)
 	}
-	var line *holdLine
-	for i := range h.lines() {
-		if l := h.at(i); int(l.level) == level {
+	h := s.holds.at(s.acting)
+	var line *LineStatus
+	for i := range s.holds.lines(h) {
+		if at, l := s.holds.line(h, i); int(at) == level {
 			line = l
 		}
 	}
 	if line == nil {
 		s.misfit(e, "hold %x has no line there", h.nonce)
 	}
-	if h.due != nil {
+	if h.linked {
 		s.unlink(h)
 	}
-	line.LineStatus = e.Line
+	*line = e.Line
 	h.state, h.deadline = act.State, act.ExpiresAt
-	s.touch(h)
+	s.touch(s.acting, h)
 }
 
 // settle does what an act does once to a stock, after all its events: queue a hold for its
@@ -142,50 +142,34 @@ func (s *Stock) settle(act *Act) {
 		s.free(act.ExpiresAt)
 		return
 	}
-	if act.State == StateNone {
+	p := s.acting
+	if p == 0 {
 		return
 	}
-	h := s.holds[act.Reservation.Nonce]
-	if h == nil {
-		return
-	}
+	s.acting = 0
+	h := s.holds.at(p)
 	if !h.state.Final() {
-		if h.state == Active && h.due == nil {
-			s.queue.link(h)
+		if h.state == Active && !h.linked {
+			s.link(p)
 		}
 		return
-	}
-	delete(s.holds, h.nonce)
-	if len(s.holds) == 0 {
-		s.holds = nil // A map keeps its size; an item without holds should cost nothing.
 	}
 	if s.tracked && h.saved {
 		s.gone = append(s.gone, h.nonce)
 	}
+	s.holds.remove(p)
 }
 
 func (s *Stock) free(through Time) {
-	s.draining = append(s.draining, s.queue.take(through)...)
+	s.queue.move(through, &s.draining)
 	s.freedThrough = max(s.freedThrough, through)
 }
 
-// unlink takes a hold from its deadline, wherever that is.
-func (s *Stock) unlink(h *hold) {
-	s.queue.unlink(h)
-	for len(s.draining) > 0 && s.draining[0].n == 0 {
-		s.draining[0] = nil
-		s.draining = s.draining[1:]
-	}
-	if len(s.draining) == 0 {
-		s.draining = nil
-	}
-}
-
 // touch notes that a hold differs from the last snapshot.
-func (s *Stock) touch(h *hold) {
+func (s *Stock) touch(p place, h *hold) {
 	if s.tracked && !h.changed {
 		h.changed = true
-		s.changed = append(s.changed, h)
+		s.changed = append(s.changed, p)
 	}
 }
 

@@ -1,28 +1,33 @@
 package engine
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Check reports the first broken invariant. It looks at everything, so it is for tests, recovery
 // and `skua check`, not for every turn.
 func (s *Stock) Check() error {
-	if !s.exists && (s.sequence != 0 || len(s.levels) != 0 || len(s.holds) != 0) {
+	if !s.exists && (s.sequence != 0 || len(s.levels) != 0 || s.holds.live != 0) {
 		return fmt.Errorf("item %q does not exist but has stock", s.sku)
 	}
 	sums := make([]struct{ reserved, committed int64 }, len(s.levels))
 	linked := 0
-	for nonce, h := range s.holds {
-		if h.nonce != nonce {
-			return fmt.Errorf("item %q: hold %x is filed under %x", s.sku, h.nonce, nonce)
-		}
-		if err := s.checkHold(h, func(level int32, reserved, committed int64) {
+	if err := s.holds.check(); err != nil {
+		return fmt.Errorf("item %q: %w", s.sku, err)
+	}
+	var wrong error
+	s.holds.each(func(_ place, h *hold) {
+		wrong = cmp.Or(wrong, s.checkHold(h, func(level int32, reserved, committed int64) {
 			sums[level].reserved += reserved
 			sums[level].committed += committed
-		}); err != nil {
-			return err
-		}
-		if h.due != nil {
+		}))
+		if h.linked {
 			linked++
 		}
+	})
+	if wrong != nil {
+		return wrong
 	}
 	if err := s.checkQueue(linked); err != nil {
 		return err
@@ -34,84 +39,107 @@ func (s *Stock) checkHold(h *hold, add func(level int32, reserved, committed int
 	if h.state.Final() || h.state == StateNone {
 		return fmt.Errorf("item %q: hold %x is %q but still here", s.sku, h.nonce, h.state)
 	}
-	if (h.due != nil) != (h.state == Active) {
-		return fmt.Errorf("item %q: hold %x is %s, queued for expiry: %v", s.sku, h.nonce, h.state, h.due != nil)
+	if h.linked != (h.state == Active) {
+		return fmt.Errorf("item %q: hold %x is %s, queued for expiry: %v", s.sku, h.nonce, h.state, h.linked)
 	}
 	freed := h.state == Active && h.deadline <= s.freedThrough
-	for i := range h.lines() {
-		l := h.at(i)
-		if int(l.level) >= len(s.levels) {
-			return fmt.Errorf("item %q: hold %x is at level %d of %d", s.sku, h.nonce, l.level, len(s.levels))
+	for i := range s.holds.lines(h) {
+		level, l := s.holds.line(h, i)
+		if int(level) >= len(s.levels) {
+			return fmt.Errorf("item %q: hold %x is at level %d of %d", s.sku, h.nonce, level, len(s.levels))
 		}
 		if l.Open < 0 || l.Fulfilled < 0 || l.Quantity < l.Open+l.Fulfilled {
-			return fmt.Errorf("item %q: hold %x has a line of %+v", s.sku, h.nonce, l.LineStatus)
+			return fmt.Errorf("item %q: hold %x has a line of %+v", s.sku, h.nonce, *l)
 		}
 		switch {
 		case freed:
 		case h.state == Active:
-			add(l.level, l.Open, 0)
+			add(level, l.Open, 0)
 		default:
-			add(l.level, 0, l.Open)
+			add(level, 0, l.Open)
 		}
 	}
 	return nil
+}
+
+// check holds the index and the free places against the holds.
+func (hs *holds) check() error {
+	live, free := 0, 0
+	wrong := error(nil)
+	hs.each(func(p place, h *hold) {
+		live++
+		if hs.find(h.nonce) != p {
+			wrong = fmt.Errorf("hold %x is filed wrong", h.nonce)
+		}
+	})
+	for p := hs.free; p != 0; p = hs.at(p).next {
+		if free++; hs.at(p).nonce != 0 || free > int(hs.used) {
+			return fmt.Errorf("place %d is free and taken", p)
+		}
+	}
+	if live != hs.live || live+free != int(hs.used) || hs.index != nil && len(hs.index) != live {
+		return fmt.Errorf("%d holds and %d free places of %d, counted as %d, indexed as %d", live, free, hs.used, hs.live, len(hs.index))
+	}
+	return wrong
 }
 
 // checkQueue holds the deadlines against the holds that are linked to them.
 func (s *Stock) checkQueue(linked int) error {
 	queued := 0
-	for i, d := range s.queue.heap {
-		switch {
-		case d.pos != i || s.queue.at[d.at] != d:
-			return fmt.Errorf("item %q: deadline %d is not filed where it is", s.sku, d.at)
-		case i > 0 && s.queue.heap[(i-1)/2].at > d.at:
-			return fmt.Errorf("item %q: deadline %d comes before an earlier one", s.sku, d.at)
-		case d.at <= s.freedThrough || d.n == 0:
-			return fmt.Errorf("item %q: deadline %d is still queued", s.sku, d.at)
-		}
-		queued += int(d.n)
-	}
-	for i, d := range s.draining {
-		if d.pos >= 0 || d.at > s.freedThrough || i > 0 && s.draining[i-1].at > d.at {
-			return fmt.Errorf("item %q: deadline %d drains out of order", s.sku, d.at)
-		}
-		queued += int(d.n)
-	}
-	if len(s.queue.at) != len(s.queue.heap) || queued != linked {
-		return fmt.Errorf("item %q: %d holds await expiry, %d are queued", s.sku, linked, queued)
-	}
-	for _, ds := range [...][]*due{s.queue.heap, s.draining} {
-		for _, d := range ds {
-			if err := d.check(); err != nil {
-				return fmt.Errorf("item %q: deadline %d: %w", s.sku, d.at, err)
+	for _, q := range [...]*deadlines{&s.queue, &s.draining} {
+		first, last := Time(0), Time(0)
+		var wrong error
+		q.each(func(d *due) bool {
+			switch {
+			case last != 0 && d.at <= last:
+				wrong = fmt.Errorf("deadline %d comes after a later one", d.at)
+			case (d.at <= s.freedThrough) != (q == &s.draining) || d.n == 0:
+				wrong = fmt.Errorf("deadline %d is in the wrong queue", d.at)
+			default:
+				wrong = s.checkDue(q, d)
 			}
+			first, last = cmp.Or(first, d.at), d.at
+			queued += int(d.n)
+			return wrong == nil
+		})
+		if wrong != nil {
+			return fmt.Errorf("item %q: %w", s.sku, wrong)
 		}
+		if q.next != first {
+			return fmt.Errorf("item %q: the next deadline is %d, noted is %d", s.sku, first, q.next)
+		}
+	}
+	if queued != linked {
+		return fmt.Errorf("item %q: %d holds await expiry, %d are queued", s.sku, linked, queued)
 	}
 	return nil
 }
 
-// check compares the sums of a deadline with its holds.
-func (d *due) check() error {
+// checkDue compares the sums of a deadline with its holds.
+func (s *Stock) checkDue(q *deadlines, d *due) error {
 	units := make(map[int32]int64)
 	var n, weight int64
-	var prev *hold
-	for h := d.head; h != nil; prev, h = h, h.next {
-		if h.due != d || h.prev != prev || h.deadline != d.at {
-			return fmt.Errorf("hold %x, due at %d, is linked wrong", h.nonce, h.deadline)
+	prev := place(0)
+	for p := d.head; p != 0; {
+		h := s.holds.at(p)
+		if !h.linked || h.prev != prev || h.deadline != d.at {
+			return fmt.Errorf("hold %x, due at %d, is linked wrong to %d", h.nonce, h.deadline, d.at)
 		}
 		n++
-		weight += h.weight()
-		for i := range h.lines() {
-			units[h.at(i).level] += h.at(i).Open
+		weight += s.holds.weight(h)
+		for i := range s.holds.lines(h) {
+			level, l := s.holds.line(h, i)
+			units[level] += l.Open
 		}
+		prev, p = p, h.next
 	}
-	if n != d.n || weight != d.weight {
-		return fmt.Errorf("%d holds of %d lines, counted as %d of %d", n, weight, d.n, d.weight)
+	if n != int64(d.n) || weight != d.weight {
+		return fmt.Errorf("deadline %d: %d holds of %d lines, counted as %d of %d", d.at, n, weight, d.n, d.weight)
 	}
-	d.each(func(level int32, kept int64) { units[level] -= kept })
+	q.sums(d, func(level int32, kept int64) { units[level] -= kept })
 	for level, left := range units {
 		if left != 0 {
-			return fmt.Errorf("the sum of units due at level %d is wrong by %d", level, left)
+			return fmt.Errorf("deadline %d: the sum of units due at level %d is wrong by %d", d.at, level, left)
 		}
 	}
 	return nil

@@ -260,7 +260,7 @@ func TestBugsStopTheTurn(t *testing.T) {
 		says string
 	}{
 		"nonce drawn twice": {
-			decide(fresh(), &engine.Command{Op: engine.OpReserve, Lines: lines, Reservation: engine.ReservationRef{Nonce: 1}}), "nonce",
+			apply(&engine.Command{Op: engine.OpReserve, Lines: lines, Reservation: engine.ReservationRef{Nonce: 1}}, func(*engine.Record) {}), "nonce",
 		},
 		"an item not held": {
 			decide(fresh(), &engine.Command{Op: engine.OpReceive, SKU: "b", Location: "x", Quantity: 1}), "does not hold b",

@@ -8,7 +8,7 @@ package engine
 func (s *Stock) Expire(now Time, r *Record) bool {
 	if s.HasDue(now) {
 		var n, weight int64
-		s.queue.upTo(now, func(d *due) { n, weight = n+d.n, weight+d.weight })
+		s.queue.upTo(now, func(d *due) { n, weight = n+int64(d.n), weight+d.weight })
 		r.Reset(now)
 		r.SKUs = append(r.SKUs, s.sku)
 		if n > 1 && weight > ExpiryPieceMax {
@@ -17,8 +17,10 @@ func (s *Stock) Expire(now Time, r *Record) bool {
 		}
 		x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
 		s.queue.upTo(now, func(d *due) {
-			for h := d.head; h != nil; h = h.next {
+			for p := d.head; p != 0; {
+				h := s.holds.at(p)
 				x.hold(h, false)
+				p = h.next
 			}
 		})
 		return true
@@ -27,13 +29,13 @@ func (s *Stock) Expire(now Time, r *Record) bool {
 }
 
 // Draining reports whether expired holds wait to be written out.
-func (s *Stock) Draining() bool { return len(s.draining) > 0 }
+func (s *Stock) Draining() bool { return s.draining.next != 0 }
 
 // freeAll frees the units of all holds due by now, in one movement a level.
 func (s *Stock) freeAll(now Time, n int64, r *Record) {
 	sums := make([]int64, len(s.levels))
 	s.queue.upTo(now, func(d *due) {
-		d.each(func(level int32, units int64) { sums[level] += units })
+		s.queue.sums(d, func(level int32, units int64) { sums[level] += units })
 	})
 	act := r.Add()
 	act.Op, act.Reason, act.State, act.ExpiresAt, act.Holds = OpFree, "expiry", Expired, now, n
@@ -51,21 +53,25 @@ func (s *Stock) freeAll(now Time, n int64, r *Record) {
 
 // drain writes out the next piece of holds whose units were freed before.
 func (s *Stock) drain(now Time, r *Record) bool {
-	if len(s.draining) == 0 {
+	if !s.Draining() {
 		return false
 	}
 	r.Reset(now)
 	r.SKUs = append(r.SKUs, s.sku)
 	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
-	weight := int64(0)
-	for _, d := range s.draining {
-		for h := d.head; h != nil; h = h.next {
-			if weight += h.weight(); weight > ExpiryPieceMax && h != s.draining[0].head {
-				return true
+	weight, first := int64(0), true
+	s.draining.each(func(d *due) bool {
+		for p := d.head; p != 0; {
+			h := s.holds.at(p)
+			if weight += s.holds.weight(h); weight > ExpiryPieceMax && !first {
+				return false
 			}
+			first = false
 			x.hold(h, true)
+			p = h.next
 		}
-	}
+		return true
+	})
 	return true
 }
 
@@ -89,23 +95,23 @@ func (x *expiry) hold(h *hold, freed bool) {
 	}
 	act := x.record.Add()
 	act.Op, act.Reason, act.State, act.ExpiresAt = OpExpire, "expiry", Expired, h.deadline
-	act.Owner = h.owner()
+	hs := &x.stock.holds
 	act.Reservation = ReservationRef{Home: x.stock.sku, Nonce: h.nonce}
-	if h.rest != nil {
-		act.Others = h.rest.others
-		if h.rest.home != "" {
-			act.Reservation.Home = h.rest.home
+	if rest := hs.restOf(h); rest != nil {
+		act.Owner, act.Others = rest.owner, rest.others
+		if rest.home != "" {
+			act.Reservation.Home = rest.home
 		}
 	}
-	for i := range h.lines() {
-		l := h.at(i)
-		before := x.counts[l.level]
+	for i := range hs.lines(h) {
+		level, l := hs.line(h, i)
+		before := x.counts[level]
 		after := before
 		if !freed {
 			after.Reserved -= l.Open
 		}
-		x.counts[l.level] = after
-		e := x.event(act, int(l.level), before, after)
+		x.counts[level] = after
+		e := x.event(act, int(level), before, after)
 		e.Quantity = l.Open
 		e.Line = LineStatus{Quantity: l.Quantity}
 	}

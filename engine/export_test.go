@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -19,28 +18,26 @@ func (s *Stock) Dump() string {
 	for i := range s.levels {
 		fmt.Fprintf(&b, "level %d %+v\n", i, s.levels[i])
 	}
-	for _, nonce := range slices.Sorted(maps.Keys(s.holds)) {
-		fmt.Fprintf(&b, "hold %+v\n", s.holds[nonce].image())
+	for _, im := range s.HoldImages() {
+		fmt.Fprintf(&b, "hold %+v\n", im)
 	}
-	queued := slices.SortedFunc(slices.Values(s.queue.heap), func(a, b *due) int { return cmp.Compare(a.at, b.at) })
-	for _, d := range queued {
-		d.dump(&b, "due")
-	}
-	for _, d := range s.draining {
-		d.dump(&b, "draining")
-	}
+	s.dumpDues(&b, "due", &s.queue)
+	s.dumpDues(&b, "draining", &s.draining)
 	return b.String()
 }
 
-func (d *due) dump(b *strings.Builder, word string) {
-	sums := map[int32]int64{}
-	d.each(func(level int32, units int64) { sums[level] += units })
-	var nonces []uint64
-	for h := d.head; h != nil; h = h.next {
-		nonces = append(nonces, h.nonce)
-	}
-	slices.Sort(nonces)
-	fmt.Fprintf(b, "%s %d: %d holds of weight %d, %v, %v\n", word, d.at, d.n, d.weight, sums, nonces)
+func (s *Stock) dumpDues(b *strings.Builder, word string, q *deadlines) {
+	q.each(func(d *due) bool {
+		sums := map[int32]int64{}
+		q.sums(d, func(level int32, units int64) { sums[level] += units })
+		var nonces []uint64
+		for p := d.head; p != 0; p = s.holds.at(p).next {
+			nonces = append(nonces, s.holds.at(p).nonce)
+		}
+		slices.Sort(nonces)
+		fmt.Fprintf(b, "%s %d: %d holds of weight %d, %v, %v\n", word, d.at, d.n, d.weight, sums, nonces)
+		return true
+	})
 }
 
 // DumpTracking is Dump with what the next image will have.
@@ -51,9 +48,8 @@ func (s *Stock) DumpTracking() string {
 // HoldImages writes down all holds, changed or not.
 func (s *Stock) HoldImages() []HoldImage {
 	var all []HoldImage
-	for _, nonce := range slices.Sorted(maps.Keys(s.holds)) {
-		all = append(all, s.holds[nonce].image())
-	}
+	s.holds.each(func(_ place, h *hold) { all = append(all, s.holds.image(h, s.holds.appendLines(nil, h))) })
+	slices.SortFunc(all, func(a, b HoldImage) int { return cmp.Compare(a.Nonce, b.Nonce) })
 	return all
 }
 

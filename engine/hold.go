@@ -1,23 +1,21 @@
 package engine
 
-import (
-	"cmp"
-	"slices"
-)
-
-// hold is one SKU's part of a reservation. It is kept small, since an item can have a million of
-// them: what most do not need is behind rest.
+// hold is one SKU's part of a reservation. It has no pointers and fills one cache line, since an
+// item can have a million of them: the garbage collector passes them by, and what most do not need
+// is in a holdRest.
 type hold struct {
-	nonce    uint64
-	deadline Time // zero once confirmed
-	state    ReservationState
-	// changed says that the hold is in Stock.changed; saved that a snapshot has it.
-	changed, saved bool
-	line           holdLine
-	rest           *holdRest
-	// due, prev and next link the holds of one deadline.
-	due        *due
-	prev, next *hold
+	nonce    uint64 // zero marks a place without a hold
+	deadline Time   // zero once confirmed
+	LineStatus
+	// level is that of the hold's line, or of its first one.
+	level int32
+	// prev and next link the holds of one deadline; next also links places without a hold.
+	prev, next place
+	rest       int32 // index into holds.rests plus one, or zero
+	state      ReservationState
+	// changed says that the hold is in Stock.changed; saved that a snapshot has it; linked that it
+	// waits for its deadline.
+	changed, saved, linked bool
 }
 
 // holdRest is what only some holds have.
@@ -37,232 +35,186 @@ type holdLine struct {
 	LineStatus
 }
 
-func (h *hold) lines() int {
-	if h.rest == nil {
-		return 1
-	}
-	return 1 + len(h.rest.lines)
+// place says where in holds a hold is, counted from one; zero is nowhere.
+type place int32
+
+// holds are the open holds of a stock. They live in pages, and places that became free are used
+// again; the memory goes back when no hold is left. Few are found by looking at each, more by an
+// index. A *hold is good until the next add.
+type holds struct {
+	pages [][]hold
+	first [1][]hold // what pages begins as, so that an item with few holds has them close
+	used  place     // places that were ever taken
+	free  place     // the first of the places that are free again
+	live  int
+	few   [holdsSearched]uint32 // halves of the nonces at the first places
+	index map[uint64]place      // only beyond holdsSearched
+	rests []holdRest
+	spare []int32 // free places in rests, plus one
 }
 
-func (h *hold) at(i int) *holdLine {
-	if i == 0 {
-		return &h.line
+const (
+	// holdsPage is how many holds a page has: a new page must not take long, nor be much wasted.
+	holdsPage = 256
+	// holdsSearched is how many holds are found by looking through few; more have an index.
+	holdsSearched = 8
+)
+
+func (hs *holds) at(p place) *hold { return &hs.pages[(p-1)/holdsPage][(p-1)%holdsPage] }
+
+// find returns the place of a hold, or zero.
+func (hs *holds) find(nonce uint64) place {
+	if hs.index != nil {
+		return hs.index[nonce]
 	}
-	return &h.rest.lines[i-1]
+	for i, half := range hs.few {
+		if p := place(i + 1); half == uint32(nonce) && p <= hs.used && hs.at(p).nonce == nonce {
+			return p
+		}
+	}
+	return 0
 }
 
-// weight is how much of a record it takes to write out that the hold expired, in lines.
-func (h *hold) weight() int64 { return int64(h.lines() + len(h.others())) }
-
-func (h *hold) owner() string {
-	if h.rest == nil {
-		return ""
-	}
-	return h.rest.owner
-}
-
-func (h *hold) others() []Line {
-	if h.rest == nil {
+// get returns a hold, or nil.
+func (hs *holds) get(nonce uint64) *hold {
+	if hs.live == 0 || nonce == 0 {
 		return nil
 	}
-	return h.rest.others
+	if p := hs.find(nonce); p != 0 {
+		return hs.at(p)
+	}
+	return nil
 }
 
-func (h *hold) extra() *holdRest {
-	if h.rest == nil {
-		h.rest = new(holdRest)
+// add makes a hold.
+func (hs *holds) add(nonce uint64) (place, *hold) {
+	if hs.index == nil && hs.find(nonce) != 0 {
+		panic("engine: the nonce of a new reservation was drawn before")
 	}
-	return h.rest
-}
-
-// due gathers the holds that fall due in one millisecond, with the sums of their units by level,
-// so that freeing a million of them costs as much as freeing one.
-type due struct {
-	at   Time
-	head *hold
-	n    int64
-	// weight is the sum of the weights of the holds.
-	weight int64
-	pos    int // in the heap; -1 once it drains
-	sum    levelSum
-	sums   []levelSum // the second and later levels
-}
-
-type levelSum struct {
-	level int32
-	units int64
-}
-
-func (d *due) add(level int32, units int64) {
-	if d.sum.level == level || d.n == 0 && d.sum.units == 0 && len(d.sums) == 0 {
-		d.sum.level = level
-		d.sum.units += units
-		return
-	}
-	for i := range d.sums {
-		if d.sums[i].level == level {
-			d.sums[i].units += units
-			return
-		}
-	}
-	d.sums = append(d.sums, levelSum{level, units})
-}
-
-// each calls f with every level that has units due.
-func (d *due) each(f func(level int32, units int64)) {
-	if d.sum.units != 0 {
-		f(d.sum.level, d.sum.units)
-	}
-	for i := range d.sums {
-		if d.sums[i].units != 0 {
-			f(d.sums[i].level, d.sums[i].units)
-		}
-	}
-}
-
-// deadlines is a binary heap of dues by time, with a map to find the due of a time.
-type deadlines struct {
-	heap []*due
-	at   map[Time]*due
-}
-
-func (q *deadlines) first() *due {
-	if len(q.heap) == 0 {
-		return nil
-	}
-	return q.heap[0]
-}
-
-// link puts a hold with its open units under its deadline.
-func (q *deadlines) link(h *hold) {
-	d := q.at[h.deadline]
-	if d == nil {
-		d = &due{at: h.deadline, pos: len(q.heap)}
-		if q.at == nil {
-			q.at = make(map[Time]*due)
-		}
-		q.at[h.deadline] = d
-		q.heap = append(q.heap, d)
-		q.up(d.pos)
-	}
-	for i := range h.lines() {
-		if l := h.at(i); l.Open != 0 {
-			d.add(l.level, l.Open)
-		}
-	}
-	h.due, h.prev, h.next = d, nil, d.head
-	if d.head != nil {
-		d.head.prev = h
-	}
-	d.head = h
-	d.n++
-	d.weight += h.weight()
-}
-
-// unlink takes a hold from its due, and the due from the heap when it was the last. It reports
-// whether the due is empty now.
-func (q *deadlines) unlink(h *hold) (empty bool) {
-	d := h.due
-	for i := range h.lines() {
-		if l := h.at(i); l.Open != 0 {
-			d.add(l.level, -l.Open)
-		}
-	}
-	if h.prev != nil {
-		h.prev.next = h.next
+	p := hs.free
+	if p != 0 {
+		h := hs.at(p)
+		hs.free = h.next
+		*h = hold{nonce: nonce}
 	} else {
-		d.head = h.next
-	}
-	if h.next != nil {
-		h.next.prev = h.prev
-	}
-	h.due, h.prev, h.next = nil, nil, nil
-	d.n--
-	d.weight -= h.weight()
-	if d.n == 0 && d.pos >= 0 {
-		q.remove(d)
-	}
-	return d.n == 0
-}
-
-// remove takes a due from the heap, not its holds from the due.
-func (q *deadlines) remove(d *due) {
-	delete(q.at, d.at)
-	i, last := d.pos, len(q.heap)-1
-	q.swap(i, last)
-	q.heap[last] = nil
-	q.heap = q.heap[:last]
-	d.pos = -1
-	if i < last {
-		q.down(i)
-		q.up(i)
-	}
-}
-
-// take removes and returns the dues at or before now, in order. That all are due is how it is
-// after a long stop, with very many of them: then they are not removed one by one.
-func (q *deadlines) take(now Time) []*due {
-	var taken []*due
-	q.upTo(now, func(d *due) { taken = append(taken, d) })
-	all := len(taken) == len(q.heap)
-	if all {
-		taken = q.heap // Holds of one length come in order, and so this is sorted already.
-	}
-	slices.SortFunc(taken, func(a, b *due) int { return cmp.Compare(a.at, b.at) })
-	if all {
-		for _, d := range taken {
-			d.pos = -1
+		hs.used++
+		p = hs.used
+		page := int(p-1) / holdsPage
+		if page == len(hs.pages) {
+			if page == 0 {
+				hs.pages = hs.first[:0]
+			}
+			hs.pages = append(hs.pages, nil)
 		}
-		*q = deadlines{}
-		return taken
+		hs.pages[page] = append(hs.pages[page], hold{nonce: nonce})
 	}
-	for _, d := range taken {
-		q.remove(d)
-	}
-	return taken
+	hs.live++
+	hs.file(nonce, p)
+	return p, hs.at(p)
 }
 
-func (q *deadlines) swap(i, j int) {
-	q.heap[i], q.heap[j] = q.heap[j], q.heap[i]
-	q.heap[i].pos, q.heap[j].pos = i, j
-}
-
-func (q *deadlines) up(i int) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if q.heap[parent].at <= q.heap[i].at {
-			return
-		}
-		q.swap(i, parent)
-		i = parent
-	}
-}
-
-func (q *deadlines) down(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(q.heap) {
-			return
-		}
-		if r := child + 1; r < len(q.heap) && q.heap[r].at < q.heap[child].at {
-			child = r
-		}
-		if q.heap[i].at <= q.heap[child].at {
-			return
-		}
-		q.swap(i, child)
-		i = child
-	}
-}
-
-// upTo calls f with every due at or before now. The heap's order lets it leave out the rest.
-func (q *deadlines) upTo(now Time, f func(*due)) { q.upToFrom(0, now, f) }
-
-func (q *deadlines) upToFrom(i int, now Time, f func(*due)) {
-	if i >= len(q.heap) || q.heap[i].at > now {
+// file puts a hold into the index, and begins one when there are enough holds.
+func (hs *holds) file(nonce uint64, p place) {
+	switch {
+	case hs.index != nil:
+		hs.index[nonce] = p
+	case hs.live > holdsSearched:
+		hs.index = make(map[uint64]place, 2*holdsSearched)
+		hs.each(func(q place, h *hold) { hs.index[h.nonce] = q })
+	default:
+		hs.few[p-1] = uint32(nonce)
 		return
 	}
-	f(q.heap[i])
-	q.upToFrom(2*i+1, now, f)
-	q.upToFrom(2*i+2, now, f)
+	if len(hs.index) != hs.live {
+		panic("engine: the nonce of a new reservation was drawn before")
+	}
 }
+
+// remove forgets a hold that is not linked to its deadline any more.
+func (hs *holds) remove(p place) {
+	h := hs.at(p)
+	if hs.index != nil {
+		delete(hs.index, h.nonce)
+	}
+	if h.rest != 0 {
+		hs.rests[h.rest-1] = holdRest{}
+		hs.spare = append(hs.spare, h.rest)
+	}
+	*h = hold{next: hs.free}
+	hs.free = p
+	if hs.live--; hs.live == 0 {
+		*hs = holds{} // An item without holds should cost nothing.
+	}
+}
+
+// each calls f with every hold.
+func (hs *holds) each(f func(p place, h *hold)) {
+	for p := place(1); p <= hs.used; p++ {
+		if h := hs.at(p); h.nonce != 0 {
+			f(p, h)
+		}
+	}
+}
+
+// restOf returns what only some holds have, or nil.
+func (hs *holds) restOf(h *hold) *holdRest {
+	if h.rest == 0 {
+		return nil
+	}
+	return &hs.rests[h.rest-1]
+}
+
+// extra is restOf for a hold that is to have one.
+func (hs *holds) extra(h *hold) *holdRest {
+	if h.rest == 0 {
+		if n := len(hs.spare); n > 0 {
+			h.rest, hs.spare = hs.spare[n-1], hs.spare[:n-1]
+		} else {
+			hs.rests = append(hs.rests, holdRest{})
+			h.rest = int32(len(hs.rests))
+		}
+	}
+	return &hs.rests[h.rest-1]
+}
+
+func (hs *holds) owner(h *hold) string {
+	if r := hs.restOf(h); r != nil {
+		return r.owner
+	}
+	return ""
+}
+
+// home is the SKU that keeps the reservation, when it is another.
+func (hs *holds) home(h *hold) string {
+	if r := hs.restOf(h); r != nil {
+		return r.home
+	}
+	return ""
+}
+
+func (hs *holds) others(h *hold) []Line {
+	if r := hs.restOf(h); r != nil {
+		return r.others
+	}
+	return nil
+}
+
+// lines counts the lines of a hold.
+func (hs *holds) lines(h *hold) int {
+	if r := hs.restOf(h); r != nil {
+		return 1 + len(r.lines)
+	}
+	return 1
+}
+
+// line returns the level and the status of a line of a hold.
+func (hs *holds) line(h *hold, i int) (level int32, status *LineStatus) {
+	if i == 0 {
+		return h.level, &h.LineStatus
+	}
+	l := &hs.restOf(h).lines[i-1]
+	return l.level, &l.LineStatus
+}
+
+// weight is how much of a record it takes to write out that a hold expired, in lines.
+func (hs *holds) weight(h *hold) int64 { return int64(hs.lines(h) + len(hs.others(h))) }

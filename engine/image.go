@@ -50,16 +50,19 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 	n := min(limit, len(s.changed))
 	im.Holds = slices.Grow(im.Holds, n)
 	lines := make([]HoldLineImage, 0, n) // One piece of memory for the holds of one line: most.
-	for _, h := range s.changed[:n] {
-		if h.state.Final() {
-			continue // It is over; if an image had it, it is in gone.
+	for _, p := range s.changed[:n] {
+		if p > s.holds.used {
+			continue // All holds were over in between.
+		}
+		h := s.holds.at(p)
+		if !h.changed {
+			continue // It is over; if an image had it, it is in gone. Or the place is listed twice.
 		}
 		h.changed, h.saved = false, true
 		from := len(lines)
-		lines = h.appendLines(lines)
-		im.Holds = append(im.Holds, h.imageWith(lines[from:len(lines):len(lines)]))
+		lines = s.holds.appendLines(lines, h)
+		im.Holds = append(im.Holds, s.holds.image(h, lines[from:len(lines):len(lines)]))
 	}
-	clear(s.changed[:n]) // The holds must not be kept alive by what is left of the list.
 	im.Gone = append(im.Gone, s.gone...)
 	s.changed, s.gone = s.changed[n:], nil
 	if len(s.changed) > 0 {
@@ -69,27 +72,22 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 	im.SKU, im.Sequence, im.Settings = s.sku, s.sequence, s.settings
 	im.Levels = append([]Level(nil), s.levels...)
 	im.FreedThrough, im.NextExpiry = s.freedThrough, s.NextExpiry()
-	im.Open = len(s.holds)
+	im.Open = s.holds.live
 	return false
 }
 
-func (h *hold) image() HoldImage { return h.imageWith(h.appendLines(nil)) }
-
-func (h *hold) appendLines(lines []HoldLineImage) []HoldLineImage {
-	for i := range h.lines() {
-		l := h.at(i)
-		lines = append(lines, HoldLineImage{Level: int(l.level), LineStatus: l.LineStatus})
+func (hs *holds) appendLines(lines []HoldLineImage, h *hold) []HoldLineImage {
+	for i := range hs.lines(h) {
+		level, l := hs.line(h, i)
+		lines = append(lines, HoldLineImage{Level: int(level), LineStatus: *l})
 	}
 	return lines
 }
 
-func (h *hold) imageWith(lines []HoldLineImage) HoldImage {
-	im := HoldImage{
-		Nonce: h.nonce, Deadline: h.deadline, State: h.state, Owner: h.owner(),
-		Others: h.others(), Lines: lines,
-	}
-	if h.rest != nil {
-		im.Home = h.rest.home
+func (hs *holds) image(h *hold, lines []HoldLineImage) HoldImage {
+	im := HoldImage{Nonce: h.nonce, Deadline: h.deadline, State: h.state, Lines: lines}
+	if rest := hs.restOf(h); rest != nil {
+		im.Owner, im.Home, im.Others = rest.owner, rest.home, rest.others
 	}
 	return im
 }
@@ -111,23 +109,20 @@ func Restore(im Image, holds iter.Seq[HoldImage]) *Stock {
 }
 
 func (s *Stock) restoreHold(im HoldImage) {
-	h := &hold{nonce: im.Nonce, deadline: im.Deadline, state: im.State, saved: true}
-	if im.Owner != "" || im.Home != "" || im.Others != nil || len(im.Lines) > 1 {
-		h.rest = &holdRest{owner: im.Owner, home: im.Home, others: im.Others}
+	p, h := s.holds.add(im.Nonce)
+	h.deadline, h.state, h.saved = im.Deadline, im.State, true
+	if im.Owner != "" || im.Home != "" || im.Others != nil {
+		*s.holds.extra(h) = holdRest{owner: im.Owner, home: im.Home, others: im.Others}
 	}
 	for i, l := range im.Lines {
-		line := holdLine{level: int32(l.Level), LineStatus: l.LineStatus}
 		if i == 0 {
-			h.line = line
+			h.level, h.LineStatus = int32(l.Level), l.LineStatus
 		} else {
-			h.rest.lines = append(h.rest.lines, line)
+			rest := s.holds.extra(h)
+			rest.lines = append(rest.lines, holdLine{level: int32(l.Level), LineStatus: l.LineStatus})
 		}
 	}
-	if s.holds == nil {
-		s.holds = make(map[uint64]*hold)
-	}
-	s.holds[h.nonce] = h
 	if h.state == Active {
-		s.queue.link(h)
+		s.link(p)
 	}
 }

@@ -133,7 +133,7 @@ func (t *Turn) place(c *Command) (failed []RefusedLine) {
 func (t *Turn) shortLine(i int, location string, requested, available int64) RefusedLine {
 	return RefusedLine{
 		SKU: t.stocks[i].sku, Location: location, Requested: requested, Available: available,
-		NextExpiryAt: t.stocks[i].nextDue(),
+		NextExpiryAt: t.stocks[i].queue.next,
 	}
 }
 
@@ -186,9 +186,6 @@ func (t *Turn) open(c *Command, home int) {
 	}
 	for j := range t.wants {
 		w := &t.wants[j]
-		if t.stocks[w.stock].HasHold(c.Reservation.Nonce) {
-			panic("engine: the nonce of a new reservation was drawn before")
-		}
 		l := &t.scratch[w.stock].touched[w.level]
 		e := t.movement(act, typ, w.stock, l.key, w.before, l.counts)
 		e.Quantity = w.quantity

@@ -6,8 +6,9 @@ import "fmt"
 // cancel. The turn holds every SKU that the reservation has lines on.
 func (t *Turn) step(c *Command) Refusal {
 	home := t.stock(c.Reservation.Home)
-	h := t.stocks[home].holds[c.Reservation.Nonce]
-	if h == nil || h.rest != nil && h.rest.home != "" {
+	hs := &t.stocks[home].holds
+	h := hs.get(c.Reservation.Nonce)
+	if h == nil || hs.home(h) != "" {
 		return StepRefused(c.Op, StateNone)
 	}
 	state := h.state
@@ -49,13 +50,13 @@ type stepLine struct {
 func (t *Turn) stepLines(home int, h *hold) []stepLine {
 	lines := t.linesOf(nil, home, h)
 	last := ""
-	for _, l := range h.others() {
+	for _, l := range t.stocks[home].holds.others(h) {
 		if l.SKU == last {
 			continue
 		}
 		last = l.SKU
 		i := t.stock(l.SKU)
-		part := t.stocks[i].holds[h.nonce]
+		part := t.stocks[i].holds.get(h.nonce)
 		if part == nil {
 			panic(fmt.Sprintf("engine: reservation %x of %q has no lines on %q", h.nonce, t.stocks[home].sku, l.SKU))
 		}
@@ -65,9 +66,10 @@ func (t *Turn) stepLines(home int, h *hold) []stepLine {
 }
 
 func (t *Turn) linesOf(lines []stepLine, stock int, h *hold) []stepLine {
-	for i := range h.lines() {
-		l := h.at(i)
-		lines = append(lines, stepLine{stock, t.stocks[stock].levels[l.level].Key, l.LineStatus})
+	s := t.stocks[stock]
+	for i := range s.holds.lines(h) {
+		level, l := s.holds.line(h, i)
+		lines = append(lines, stepLine{stock, s.levels[level].Key, *l})
 	}
 	return lines
 }
@@ -177,7 +179,7 @@ func (t *Turn) onHandFor(lines []stepLine, asked []int64) Refusal {
 // state and the answer can be read from the record.
 func (t *Turn) takeStep(c *Command, h *hold, state ReservationState, lines []stepLine, asked []int64) {
 	act := t.begin(c)
-	act.Reservation, act.Owner = c.Reservation, h.owner()
+	act.Reservation, act.Owner = c.Reservation, t.stocks[t.stock(c.Reservation.Home)].holds.owner(h)
 	var open int64
 	for i := range lines {
 		l := &lines[i]
@@ -265,20 +267,21 @@ func nextState(op Op, state ReservationState, over bool) ReservationState {
 // them. ok is false when it is not there.
 func (t *Turn) ReservationView(ref ReservationRef) (v ReservationView, ok bool) {
 	home := t.stock(ref.Home)
-	h := t.stocks[home].holds[ref.Nonce]
-	if h == nil || h.rest != nil && h.rest.home != "" {
+	hs := &t.stocks[home].holds
+	h := hs.get(ref.Nonce)
+	if h == nil || hs.home(h) != "" {
 		return v, false
 	}
-	v = ReservationView{Ref: ref, State: h.state, Owner: h.owner(), ExpiresAt: h.deadline}
+	v = ReservationView{Ref: ref, State: h.state, Owner: hs.owner(h), ExpiresAt: h.deadline}
 	if h.state == Active && h.deadline <= max(t.now, t.stocks[home].freedThrough) {
 		// Its other SKUs may have written it out before this one.
 		v.State = Expired
-		for i := range h.lines() {
-			l := h.at(i)
-			location := t.stocks[home].levels[l.level].Key.Location
+		for i := range hs.lines(h) {
+			level, l := hs.line(h, i)
+			location := t.stocks[home].levels[level].Key.Location
 			v.Lines = append(v.Lines, t.lineView(home, location, LineStatus{Quantity: l.Quantity}))
 		}
-		for _, l := range h.others() {
+		for _, l := range hs.others(h) {
 			v.Lines = append(v.Lines, t.lineView(t.stock(l.SKU), l.Location, LineStatus{Quantity: l.Quantity}))
 		}
 		return v, true

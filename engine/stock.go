@@ -3,31 +3,32 @@ package engine
 import (
 	"slices"
 	"strings"
+	"unique"
 )
 
 // Stock is one SKU with everything of it: settings, levels and open reservations. It belongs to
 // one goroutine at a time; its actor sees to that.
 type Stock struct {
 	sku      string
-	exists   bool
 	sequence uint64
-	settings Settings
-	levels   []Level
-	index    map[LevelKey]int32 // only beyond levelsSearched levels
-	sums     sums
-
-	holds map[uint64]*hold
-	queue deadlines
-	// Holds due at or before freedThrough gave their units back already; they wait in draining
-	// to be written out.
-	freedThrough Time
-	draining     []*due
-
+	exists   bool
 	// tracked says that somebody takes snapshots: then changed and gone list the holds that
 	// differ from the last one.
 	tracked bool
-	changed []*hold
-	gone    []uint64
+	sums    sums
+	queue   deadlines
+	holds   holds
+	acting  place // the hold that the act which is being applied is about
+	changed []place
+	levels  []Level
+	first   [1]Level // what levels begins as: most items have one, and it should be close
+	// Holds due at or before freedThrough gave their units back already; they wait in draining
+	// to be written out.
+	freedThrough Time
+	settings     Settings
+	draining     deadlines
+	gone         []uint64
+	index        map[LevelKey]int32 // only beyond levelsSearched levels
 }
 
 // levelsSearched is how many levels are found by looking at each; more have a map.
@@ -46,43 +47,34 @@ func (s *Stock) Exists() bool { return s.exists }
 func (s *Stock) Sequence() uint64 { return s.sequence }
 
 // HasHold reports whether the reservation with this number has lines here.
-func (s *Stock) HasHold(nonce uint64) bool { return s.holds[nonce] != nil }
+func (s *Stock) HasHold(nonce uint64) bool { return s.holds.get(nonce) != nil }
 
 // Holds returns how many reservations have lines here.
-func (s *Stock) Holds() int { return len(s.holds) }
+func (s *Stock) Holds() int { return s.holds.live }
 
 // NextExpiry returns when Expire has something to do next, or zero when never. While expired holds
 // wait to be written out that is at once: their deadline, which is past.
 func (s *Stock) NextExpiry() Time {
-	if len(s.draining) > 0 {
-		return s.draining[0].at
+	if s.draining.next != 0 {
+		return s.draining.next
 	}
-	return s.nextDue()
-}
-
-// nextDue returns when the next hold falls due whose units are not free yet, or zero.
-func (s *Stock) nextDue() Time {
-	if d := s.queue.first(); d != nil {
-		return d.at
-	}
-	return 0
+	return s.queue.next
 }
 
 // HasDue reports whether units that fell due by now are not free yet. Until it says no, nothing
 // may be decided on the stock; what Expire does beyond that can wait.
 func (s *Stock) HasDue(now Time) bool {
-	d := s.queue.first()
-	return d != nil && d.at <= now
+	return s.queue.next != 0 && s.queue.next <= now
 }
 
 // Participants returns the other SKUs of a reservation whose home this is, in visiting order;
 // ok is false when the reservation is not here.
 func (s *Stock) Participants(nonce uint64) (skus []string, ok bool) {
-	h := s.holds[nonce]
+	h := s.holds.get(nonce)
 	if h == nil {
 		return nil, false
 	}
-	for _, l := range h.others() {
+	for _, l := range s.holds.others(h) {
 		if n := len(skus); n == 0 || skus[n-1] != l.SKU {
 			skus = append(skus, l.SKU)
 		}
@@ -130,6 +122,11 @@ func (s *Stock) find(key LevelKey) int {
 // addLevel appends a level and returns its index. Levels are never removed, so indexes stay.
 func (s *Stock) addLevel(key LevelKey, c Counts) int {
 	i := len(s.levels)
+	if i == 0 {
+		s.levels = s.first[:0]
+	}
+	// One copy of the name for all items: those who compare it mostly hold the same one.
+	key.Location = unique.Make(key.Location).Value()
 	s.levels = append(s.levels, Level{Key: key, Counts: c})
 	if len(s.levels) > levelsSearched {
 		if s.index == nil {
