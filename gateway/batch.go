@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,58 +29,131 @@ var ErrorPolicies = []string{"ignore_failed", "reject_failed_rows", "reject_ever
 
 const rejectEverything = "reject_everything"
 
-// batch is a batch under way.
+// batch is a batch under way. It is memory that is used again, unless it was given up: then answers
+// may still come to it.
 type batch struct {
+	gathering
 	port    Port
 	members []member
+	// results has what the operations that were handed over came to, in the order of the answers;
+	// succeeded counts their successes by operation. The gathering guards both.
+	results   []byte
+	succeeded [len(plainShapes)]int
+	reader    *Reader
 }
 
-// member is one operation of a batch: it has a problem, or a command.
+// member is one operation of a batch: it has a problem, or a command that is handed over.
 type member struct {
+	message   Message
 	operation *Operation
-	command   *engine.Command
 	problem   *Problem
-	answer    engine.Answer
-	// skus are the items that the command touches.
+	// skus are the items that the command touches, where that matters.
 	skus []string
+	// from and to are where the result is.
+	from, to int
+
+	// self, batch and index say whom put is bound to.
+	self  *member
+	batch *batch
+	index int
+	// put is the method file, bound once so that handing it over allocates nothing.
+	put func(*engine.Answer)
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// add makes room for one more operation.
+func (b *batch) add() *member {
+	n := len(b.members)
+	if n < cap(b.members) {
+		b.members = b.members[:n+1]
+	} else {
+		b.members = append(b.members, member{})
+	}
+	m := &b.members[n]
+	m.message.Reset()
+	m.operation, m.problem, m.skus, m.from, m.to = nil, nil, m.skus[:0], 0, 0
+	return m
+}
+
+// bind readies the members for their answers, once all are there and stay where they are.
+func (b *batch) bind() {
+	for i := range b.members {
+		if m := &b.members[i]; m.self != m || m.batch != b {
+			m.self, m.batch, m.index = m, b, i
+			m.put = m.file
+		}
+	}
+}
+
+// free gives the memory back.
+func (b *batch) free() {
+	if cap(b.members) > membersKeptMax || cap(b.results) > resultsKeptMax {
+		return
+	}
+	b.members, b.results = b.members[:0], b.results[:0]
+	b.port, b.reader, b.succeeded = nil, nil, [len(plainShapes)]int{}
+	batches.Put(b)
 }
 
 // Batch does a batch and writes a [BatchAnswer].
 func (r *Reader) Batch(ctx context.Context, b, raw []byte) ([]byte, *Problem) {
-	var req BatchRequest
-	if p := decode(raw, &req); p != nil {
-		return b, p
-	}
-	policy, p := checkBatch(&req)
+	run := batches.Get().(*batch)
+	run.port, run.reader = r.Port, r
+	policy, p := run.decode(raw)
 	if p != nil {
 		return b, p
 	}
-	run := batch{port: r.Port, members: make([]member, len(req.Operations))}
-	bad := -1
-	for i, raw := range req.Operations {
-		m := &run.members[i]
-		if m.problem = m.decode(r.Port, raw); m.problem != nil {
-			bad = i
-		}
-	}
+	run.bind()
+	run.begin(len(run.members))
 	switch {
 	case policy != rejectEverything:
 		run.each(ctx)
-	case bad >= 0:
+	case run.spoiled():
 		run.refuseRest()
 	default:
 		if p := run.together(ctx); p != nil {
 			return b, p
 		}
 	}
+	whole := run.end()
 	b = append(b, `{"results":[`...)
 	for i := range run.members {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = run.members[i].append(b, r)
+		b = run.appendResult(b, &run.members[i])
+	}
+	r.Metrics.succeeded(&run.succeeded)
+	if whole {
+		run.free()
 	}
 	return append(b, "]}"...), nil
+}
+
+// decode reads a batch: all its operations, each with a command or a problem.
+func (b *batch) decode(raw []byte) (policy string, p *Problem) {
+	policy, ok := b.plainly(raw)
+	if ok {
+		for i := range b.members {
+			m := &b.members[i]
+			m.problem = Check(b.port, &m.message.Command, m.message.ID.S)
+		}
+		return policy, nil
+	}
+	b.members = b.members[:0]
+	var req BatchRequest
+	if p := decode(raw, &req); p != nil {
+		return "", p
+	}
+	if policy, p = checkBatch(&req); p != nil {
+		return "", p
+	}
+	for _, raw := range req.Operations {
+		m := b.add()
+		m.problem = m.decode(b.port, raw)
+	}
+	return policy, nil
 }
 
 func checkBatch(req *BatchRequest) (policy string, p *Problem) {
@@ -118,17 +192,11 @@ func (m *member) decode(port Port, raw jsontext.Value) *Problem {
 	if m.operation == nil {
 		return Invalid("op", "op must be one of the operations that change something, such as reserve")
 	}
-	var msg Message
-	if p := m.operation.DecodeMessage(raw, &msg); p != nil {
+	if p := m.operation.DecodeMessage(raw, &m.message); p != nil {
 		return p
 	}
-	c := &msg.Command
-	c.Key = msg.Key.S
-	if p := Check(port, c, msg.ID.S); p != nil {
-		return p
-	}
-	m.command = c
-	return nil
+	m.message.Command.Key = m.message.Key.S
+	return Check(port, &m.message.Command, m.message.ID.S)
 }
 
 // together does the batch in one turn.
@@ -136,24 +204,33 @@ func (b *batch) together(ctx context.Context) *Problem {
 	lines := 0
 	commands := make([]*engine.Command, len(b.members))
 	for i := range b.members {
-		commands[i] = b.members[i].command
+		commands[i] = &b.members[i].message.Command
 		lines += max(1, len(commands[i].Lines))
 	}
 	if lines > engine.LinesMax {
 		return newProblem(KindOf(engine.TooManyLines), "operations",
 			"an atomic batch has at most %d lines, this has %d; an operation without lines counts as one", engine.LinesMax, lines)
 	}
-	done := make(chan []engine.Answer, 1)
-	b.port.SubmitAll(commands, func(answers []engine.Answer) { done <- answers })
-	select {
-	case answers := <-done:
-		for i := range b.members {
-			b.members[i].answer = answers[i]
+	b.handed = len(commands)
+	b.port.SubmitAll(commands, func(answers []engine.Answer) {
+		for i := range answers {
+			b.members[i].file(&answers[i])
 		}
-		return nil
-	case <-ctx.Done():
+	})
+	if !b.wait(ctx) {
 		return TimedOut(AnswerWait)
 	}
+	return nil
+}
+
+// spoiled reports whether an operation has a problem already.
+func (b *batch) spoiled() bool {
+	for i := range b.members {
+		if b.members[i].problem != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // refuseRest gives every operation without a problem that of its siblings.
@@ -163,33 +240,4 @@ func (b *batch) refuseRest() {
 			m.problem = newProblem(KindOf(engine.LinkedLineFailed), "", "another operation of the batch was refused")
 		}
 	}
-}
-
-// append writes the result of one operation: what it would have answered alone, with the status.
-func (m *member) append(b []byte, r *Reader) []byte {
-	p := m.problem
-	if p == nil {
-		p = ProblemIn(&m.answer)
-	}
-	r.Metrics.batched(m.operation, p)
-	if p != nil {
-		switch p.Field {
-		case KeyHeader:
-			p.Field = "idempotency_key"
-		case MatchHeader:
-			p.Field = "if_match"
-		}
-		return AppendProblem(b, p, "")
-	}
-	op := m.operation.Op
-	b = appendInt(b, `{"status":`, int64(StatusOf(op, &m.answer)))
-	OrderLines(m.command, &m.answer)
-	if m.answer.Replayed {
-		b = append(b, `,"replayed":true`...)
-	}
-	b = append(b, ',')
-	start := len(b)
-	b = AppendAnswer(b, op, &m.answer, r.Port.AppendReservationID)
-	// The answer is an object; without its brace it goes on with the one begun above.
-	return append(b[:start], b[start+1:]...)
 }

@@ -11,72 +11,95 @@ import (
 // item are handed over in order, which the port keeps; a command that spans several, or is a step
 // on a reservation, waits for the earlier ones on its items, and the later ones wait for it.
 func (b *batch) each(ctx context.Context) {
-	if len(b.members) > 1 {
-		b.findItems(ctx)
+	var last lastOn
+	if len(b.members) > 1 && b.special() {
+		last = make(lastOn)
+		b.late = !b.findItems(ctx)
 	}
-	g := newGathering(len(b.members))
-	last := make(lastOn)
 	for i := range b.members {
 		m := &b.members[i]
 		if m.problem != nil {
 			continue
 		}
-		if !last.awaitBefore(ctx, g, m) || !g.acquire(ctx) {
+		if !last.awaitBefore(ctx, &b.gathering, m) || !b.acquire(ctx) {
 			m.problem = newProblem(AnswerTimeout, "", "the batch took longer than %s; the operation was not begun", AnswerWait)
 			continue
 		}
 		last.add(i, m)
-		b.port.Submit(m.command, func(a *engine.Answer) { g.put(i, a) })
+		b.port.Submit(&m.message.Command, m.put)
 	}
-	g.wait(ctx)
+	b.wait(ctx)
+}
+
+// special reports whether there is a command for which the port keeps no order.
+func (b *batch) special() bool {
+	for i := range b.members {
+		if b.members[i].special() {
+			return true
+		}
+	}
+	return false
+}
+
+// special reports whether the port keeps no order for the command.
+func (m *member) special() bool {
+	if m.problem != nil {
+		return false
+	}
+	c := &m.message.Command
+	if c.Op.Step() {
+		return true
+	}
+	for i := 1; i < len(c.Lines); i++ {
+		if c.Lines[i].SKU != c.Lines[0].SKU {
+			return true
+		}
+	}
+	return false
+}
+
+// findItems learns which items each command touches. Only the reservation itself knows those of a
+// step, and they never change; one that is not found touches nothing. It reports false when time
+// was up before.
+func (b *batch) findItems(ctx context.Context) bool {
+	g := new(gathering)
+	g.begin(len(b.members))
+	defer g.end()
 	for i := range b.members {
 		m := &b.members[i]
 		if m.problem != nil {
 			continue
 		}
-		answer, done := g.get(i)
-		if !done {
-			m.problem = TimedOut(AnswerWait)
-		}
-		m.answer = answer
-	}
-}
-
-// findItems learns which items each command touches. Only the reservation itself knows those of a
-// step, and they never change; one that is not found touches nothing.
-func (b *batch) findItems(ctx context.Context) {
-	g := newGathering(len(b.members))
-	for i := range b.members {
-		m := &b.members[i]
+		c := &m.message.Command
 		switch {
-		case m.problem != nil:
-		case m.command.Op.Step():
+		case c.Op.Step():
 			if !g.acquire(ctx) {
-				return
+				return false
 			}
-			read := &engine.Command{Op: engine.OpGetReservation, Reservation: m.command.Reservation}
-			b.port.Submit(read, func(a *engine.Answer) { g.put(i, a) })
-		case len(m.command.Lines) > 0:
-			for j := range m.command.Lines {
-				m.skus = append(m.skus, m.command.Lines[j].SKU)
+			read := &engine.Command{Op: engine.OpGetReservation, Reservation: c.Reservation}
+			b.port.Submit(read, func(a *engine.Answer) { m.touch(g, i, a) })
+		case len(c.Lines) > 0:
+			for j := range c.Lines {
+				m.skus = append(m.skus, c.Lines[j].SKU)
 			}
 			m.skus = distinct(m.skus)
 		default:
-			m.skus = []string{m.command.SKU}
+			m.skus = append(m.skus, c.SKU)
 		}
 	}
-	g.wait(ctx)
-	for i := range b.members {
-		m := &b.members[i]
-		if m.problem != nil || !m.command.Op.Step() {
-			continue
-		}
-		a, _ := g.get(i)
-		for j := range a.Reservation.Lines {
-			m.skus = append(m.skus, a.Reservation.Lines[j].SKU)
-		}
-		m.skus = distinct(append(m.skus, m.command.Reservation.Home))
+	return g.wait(ctx)
+}
+
+// touch notes the items of a reservation.
+func (m *member) touch(g *gathering, i int, a *engine.Answer) {
+	if !g.take() {
+		return
 	}
+	for j := range a.Reservation.Lines {
+		m.skus = append(m.skus, a.Reservation.Lines[j].SKU)
+	}
+	m.skus = distinct(append(m.skus, m.message.Command.Reservation.Home))
+	g.filed(i)
 }
 
 func distinct(names []string) []string {
@@ -84,7 +107,8 @@ func distinct(names []string) []string {
 	return slices.Compact(names)
 }
 
-// lastOn knows the last commands on every item that were handed over.
+// lastOn knows the last commands on every item that were handed over. It is nil for a batch that
+// the port keeps in order by itself.
 type lastOn map[string]order
 
 // order is where one item stands: the last command that the port does not keep in order by itself
@@ -94,21 +118,22 @@ type order struct {
 	plain   []int
 }
 
-// special reports whether the port keeps no order for a command.
-func (m *member) special() bool { return m.command.Op.Step() || len(m.skus) > 1 }
-
 // awaitBefore waits for what has to be done before a command.
 func (l lastOn) awaitBefore(ctx context.Context, g *gathering, m *member) bool {
+	if l == nil {
+		return true
+	}
+	special := m.special()
 	for _, sku := range m.skus {
 		o := l[sku]
-		if o.special > 0 && !g.await(ctx, o.special-1) {
+		if o.special > 0 && !g.waitFor(ctx, o.special-1) {
 			return false
 		}
-		if !m.special() {
+		if !special {
 			continue
 		}
 		for _, i := range o.plain {
-			if !g.await(ctx, i) {
+			if !g.waitFor(ctx, i) {
 				return false
 			}
 		}
@@ -117,9 +142,13 @@ func (l lastOn) awaitBefore(ctx context.Context, g *gathering, m *member) bool {
 }
 
 func (l lastOn) add(i int, m *member) {
+	if l == nil {
+		return
+	}
+	special := m.special()
 	for _, sku := range m.skus {
 		o := l[sku]
-		if m.special() {
+		if special {
 			o = order{special: i + 1}
 		} else {
 			o.plain = append(o.plain, i)

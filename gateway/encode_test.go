@@ -204,6 +204,22 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestTimes holds the spelling of times against the layout.
+func TestTimes(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	m := maker{rand.New(rand.NewPCG(seed, 0))}
+	times := []engine.Time{0, 1, -1, 999, 1000, -1000, 253_402_300_799_999, 951_827_199_999}
+	for range 1000 {
+		times = append(times, m.time(), -m.time())
+	}
+	for _, at := range times {
+		if got, want := string(appendTime(nil, at)), `"`+spelled(at)+`"`; got != want {
+			t.Errorf("%d is spelled %s, want %s", at, got, want)
+		}
+	}
+}
+
 // TestBadTextStaysJSON: a problem may repeat bytes of a client that are no UTF-8.
 func TestBadTextStaysJSON(t *testing.T) {
 	var read ProblemBody

@@ -24,6 +24,12 @@ const (
 	CursorBytesMax = 256
 	// RequestIDBytesMax bounds a request id as clients send it, in bytes.
 	RequestIDBytesMax = 128
+	// linesKeptMax bounds the memory for lines that is kept for the next command, in lines.
+	linesKeptMax = 64
+	// membersKeptMax and resultsKeptMax bound the memory of a batch that is kept for the next one, in
+	// operations and in bytes.
+	membersKeptMax = 1024
+	resultsKeptMax = 1 << 20
 	// fieldBytesMax bounds how much of a client's own member names a problem repeats, in bytes.
 	fieldBytesMax = 200
 	// RetryAfter is what a refused client is told to wait when there is too much load.

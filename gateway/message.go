@@ -21,6 +21,9 @@ type Message struct {
 	// Limit and Cursor are those of a page.
 	Limit  Integer
 	Cursor Text
+
+	// lines is memory for the lines of the command.
+	lines []engine.Line
 }
 
 // The members that an operation has beside those of its body.
@@ -137,25 +140,60 @@ func read[A any, PA address[A]](o Operation) *Operation {
 	return &o
 }
 
-// DecodeBody reads the body of an operation over HTTP into a command.
-func (o *Operation) DecodeBody(raw []byte, c *engine.Command) *Problem {
-	c.Op = o.Op
-	return o.body(raw, c)
+// DecodeBody reads the body of an operation over HTTP into the command of a message, which has to be
+// empty.
+func (o *Operation) DecodeBody(raw []byte, m *Message) *Problem {
+	m.Command.Op = o.Op
+	if o.plainly(raw, m, plainShapes[o.Op].body()) {
+		return nil
+	}
+	return o.body(raw, &m.Command)
 }
 
-// DecodeMessage reads a payload that says everything. Its command lacks the key, since that may
-// come in a header.
+// DecodeMessage reads a payload that says everything into a message, which has to be empty. Its
+// command lacks the key, since that may come in a header.
 func (o *Operation) DecodeMessage(raw []byte, m *Message) *Problem {
 	m.Command.Op = o.Op
-	if p := o.message(raw, m); p != nil {
-		return p
+	if !o.plainly(raw, m, plainShapes[o.Op]) {
+		if p := o.message(raw, m); p != nil {
+			return p
+		}
 	}
+	return m.address()
+}
+
+// address moves what is said beside the body into the command.
+func (m *Message) address() *Problem {
 	m.Command.SKU = m.SKU.S
 	if m.IfMatch.N < 0 {
 		return Invalid("if_match", "if_match must be at least 0")
 	}
 	m.Command.IfMatch, m.Command.HasIfMatch = uint64(m.IfMatch.N), m.IfMatch.Set
 	return nil
+}
+
+// plainly reads a request if it is plain.
+func (o *Operation) plainly(raw []byte, m *Message, shape plainShape) bool {
+	if shape.allowed == 0 {
+		return false
+	}
+	p := takePlain(raw)
+	defer p.free()
+	if !p.object() || !p.ended() || !p.fits(shape) {
+		return false
+	}
+	p.fill(m)
+	return true
+}
+
+// Reset empties a message, to be used again.
+func (m *Message) Reset() {
+	lines := m.lines
+	if cap(lines) > linesKeptMax {
+		lines = nil
+	}
+	clear(lines)
+	*m = Message{lines: lines[:0]}
 }
 
 // Check is the last step before a command is handed over: is it valid by itself, and does it

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skua-stock/skua/engine"
 )
 
 // Metrics are what both doors count. One is made per process and given to both.
@@ -70,13 +72,14 @@ type DoorMetrics struct {
 }
 
 type operationMetrics struct {
-	ok      prometheus.Counter
-	seconds prometheus.Observer
+	ok, batched prometheus.Counter
+	seconds     prometheus.Observer
 }
 
 func (d *DoorMetrics) operation(name string) *operationMetrics {
 	return &operationMetrics{
 		ok:      d.metrics.requests.WithLabelValues(d.name, name, "OK"),
+		batched: d.metrics.batched.WithLabelValues(d.name, name, "OK"),
 		seconds: d.metrics.seconds.WithLabelValues(d.name, name),
 	}
 }
@@ -96,17 +99,27 @@ func (d *DoorMetrics) Answered(o *Operation, p *Problem, took time.Duration) {
 	d.metrics.requests.WithLabelValues(d.name, name, p.Kind.Code).Inc()
 }
 
-// batched counts one operation of a batch; o is nil when it could not be told which.
+// batched counts one operation of a batch that was refused or failed; o is nil when it could not be
+// told which it is.
 func (d *DoorMetrics) batched(o *Operation, p *Problem) {
 	if d == nil {
 		return
 	}
-	name, code := otherOperation, "OK"
+	name := otherOperation
 	if o != nil {
 		name = o.Name
 	}
-	if p != nil {
-		code = p.Kind.Code
+	d.metrics.batched.WithLabelValues(d.name, name, p.Kind.Code).Inc()
+}
+
+// succeeded counts the operations of a batch that were done.
+func (d *DoorMetrics) succeeded(counts *[len(plainShapes)]int) {
+	if d == nil {
+		return
 	}
-	d.metrics.batched.WithLabelValues(d.name, name, code).Inc()
+	for op, n := range counts {
+		if n > 0 {
+			d.operations[engine.Op(op).String()].batched.Add(float64(n))
+		}
+	}
 }

@@ -47,41 +47,53 @@ func (r *Reader) Items(ctx context.Context, b []byte, limit Integer, cursor stri
 		skus = skus[:size]
 		next = ItemsCursor(skus[size-1])
 	}
-	items, p := r.views(ctx, skus)
-	if p != nil {
-		return b, "", p
-	}
 	b = append(b, `{"items":[`...)
-	for i, v := range items {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = AppendItem(b, v)
+	if b, p = r.items(ctx, b, skus); p != nil {
+		return b, "", p
 	}
 	return appendNext(append(b, ']'), next), next, nil
 }
 
-// views reads items, some at a time.
-func (r *Reader) views(ctx context.Context, skus []string) ([]*engine.ItemView, *Problem) {
-	views := make([]*engine.ItemView, 0, len(skus))
-	answers := newGathering(len(skus))
+// items reads items, some at a time, and writes them with commas between. Each is written while
+// its answer is lent, and put in its place at the end.
+func (r *Reader) items(ctx context.Context, b []byte, skus []string) ([]byte, *Problem) {
+	g := new(gathering)
+	g.begin(len(skus))
+	var views []byte
+	places := make([]struct{ from, to int }, len(skus))
+	var failed *Problem
 	for i, sku := range skus {
-		if !answers.acquire(ctx) {
-			return nil, TimedOut(AnswerWait)
+		if !g.acquire(ctx) {
+			break
 		}
-		r.Port.Submit(&engine.Command{Op: engine.OpGetItem, SKU: sku}, func(a *engine.Answer) { answers.put(i, a) })
+		r.Port.Submit(&engine.Command{Op: engine.OpGetItem, SKU: sku}, func(a *engine.Answer) {
+			if !g.take() {
+				return
+			}
+			places[i].from = len(views)
+			if p := ProblemIn(a); p != nil {
+				failed = p
+			} else {
+				views = AppendItem(views, a.Item)
+			}
+			places[i].to = len(views)
+			g.filed(i)
+		})
 	}
-	if !answers.wait(ctx) {
-		return nil, TimedOut(AnswerWait)
+	g.wait(ctx)
+	switch whole := g.end(); {
+	case failed != nil:
+		return b, failed
+	case !whole || g.late:
+		return b, TimedOut(AnswerWait)
 	}
-	for i := range skus {
-		a, _ := answers.get(i)
-		if p := ProblemIn(&a); p != nil {
-			return nil, p
+	for i, place := range places {
+		if i > 0 {
+			b = append(b, ',')
 		}
-		views = append(views, a.Item)
+		b = append(b, views[place.from:place.to]...)
 	}
-	return views, nil
+	return b, nil
 }
 
 // History writes a [MovementPage].
@@ -103,7 +115,7 @@ func (r *Reader) History(ctx context.Context, b []byte, sku string, limit Intege
 	}
 	if len(h.Movements) == 0 && before == 0 {
 		// Nothing was found: because nothing is kept, or because there is no such item.
-		if _, p := r.views(ctx, []string{sku}); p != nil {
+		if _, p := r.items(ctx, nil, []string{sku}); p != nil {
 			return b, "", p
 		}
 	}

@@ -12,8 +12,9 @@ import (
 // mutate handles every operation that changes something.
 func (s *Server) mutate(o *gateway.Operation) echo.HandlerFunc {
 	return s.handle(o, func(x *exchange) *gateway.Problem {
-		c := new(engine.Command)
-		id, p := x.command(o, c)
+		m := new(gateway.Message)
+		c := &m.Command
+		id, p := x.command(o, m)
 		if p != nil {
 			return p
 		}
@@ -28,7 +29,8 @@ func (s *Server) mutate(o *gateway.Operation) echo.HandlerFunc {
 }
 
 // command reads a request. The key comes first, since its lack comes before all other refusals.
-func (x *exchange) command(o *gateway.Operation, c *engine.Command) (id string, p *gateway.Problem) {
+func (x *exchange) command(o *gateway.Operation, m *gateway.Message) (id string, p *gateway.Problem) {
+	c := &m.Command
 	c.Op = o.Op
 	if c.Key, p = x.key(); p != nil {
 		return "", p
@@ -42,7 +44,7 @@ func (x *exchange) command(o *gateway.Operation, c *engine.Command) (id string, 
 	if p = x.body(body, gateway.BodyBytesMax); p != nil {
 		return "", p
 	}
-	if p = o.DecodeBody(body.b, c); p != nil {
+	if p = o.DecodeBody(body.b, m); p != nil {
 		return "", p
 	}
 	if o.Item() {

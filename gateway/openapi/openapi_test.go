@@ -172,13 +172,13 @@ func TestRequiredIsRequired(t *testing.T) {
 				continue
 			}
 			name := strings.Split(f.Tag.Get("json"), ",")[0]
-			p := o.DecodeBody([]byte("{}"), new(engine.Command))
+			p := o.DecodeBody([]byte("{}"), new(gateway.Message))
 			named := p != nil && (strings.Contains(p.Detail, name+" ") || strings.Contains(p.Detail, name+","))
 			if required := f.Tag.Get("required") != ""; required != named {
 				t.Errorf("%s of %s: the schema says required: %v, the decoder: %v", name, o.Name, required, p)
 			}
 		}
-		if p := o.DecodeBody([]byte(`{"never":1}`), new(engine.Command)); p == nil || p.Field != "never" {
+		if p := o.DecodeBody([]byte(`{"never":1}`), new(gateway.Message)); p == nil || p.Field != "never" {
 			t.Errorf("%s takes an unknown member: %v", o.Name, p)
 		}
 	}

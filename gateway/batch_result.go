@@ -1,0 +1,58 @@
+package gateway
+
+import "github.com/skua-stock/skua/engine"
+
+// file writes the result of an operation that was handed over, while its answer is lent. It never
+// blocks but for another result of the batch that is being written.
+func (m *member) file(a *engine.Answer) {
+	b := m.batch
+	if !b.take() {
+		return
+	}
+	m.from = len(b.results)
+	if p := ProblemIn(a); p != nil {
+		b.results = m.appendProblem(b.results, p, b.reader.Metrics)
+	} else {
+		b.succeeded[m.operation.Op]++
+		b.results = m.appendAnswer(b.results, a, b.port)
+	}
+	m.to = len(b.results)
+	b.filed(m.index)
+}
+
+// appendResult writes the result of an operation: what it would have answered alone, with the
+// status.
+func (b *batch) appendResult(to []byte, m *member) []byte {
+	if m.problem == nil && !b.done[m.index] {
+		m.problem = TimedOut(AnswerWait)
+	}
+	if m.problem != nil {
+		return m.appendProblem(to, m.problem, b.reader.Metrics)
+	}
+	return append(to, b.results[m.from:m.to]...)
+}
+
+func (m *member) appendProblem(b []byte, p *Problem, metrics *DoorMetrics) []byte {
+	metrics.batched(m.operation, p)
+	switch p.Field {
+	case KeyHeader:
+		p.Field = "idempotency_key"
+	case MatchHeader:
+		p.Field = "if_match"
+	}
+	return AppendProblem(b, p, "")
+}
+
+func (m *member) appendAnswer(b []byte, a *engine.Answer, port Port) []byte {
+	op := m.operation.Op
+	b = appendInt(b, `{"status":`, int64(StatusOf(op, a)))
+	OrderLines(&m.message.Command, a)
+	if a.Replayed {
+		b = append(b, `,"replayed":true`...)
+	}
+	b = append(b, ',')
+	start := len(b)
+	b = AppendAnswer(b, op, a, port.AppendReservationID)
+	// The answer is an object; without its brace it goes on with the one begun above.
+	return append(b[:start], b[start+1:]...)
+}
