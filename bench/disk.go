@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,4 +40,47 @@ func SyncTime(dir string) (median time.Duration, err error) {
 	}
 	slices.Sort(took)
 	return took[rounds/2], nil
+}
+
+// Disk is a device, as the kernel counts what is written to it.
+type Disk struct{ Name string }
+
+// DiskOf finds the device that has a directory. The name is empty where there is none to be found,
+// as for a directory in memory.
+func DiskOf(dir string) Disk {
+	major, minor, err := device(dir)
+	if err != nil {
+		return Disk{}
+	}
+	for _, fields := range diskStats() {
+		if fields[0] == fmt.Sprint(major) && fields[1] == fmt.Sprint(minor) {
+			return Disk{Name: fields[2]}
+		}
+	}
+	return Disk{}
+}
+
+// Written is how many bytes were written to the device so far, by whomever.
+func (d Disk) Written() int64 {
+	const sector = 512 // The unit of /proc/diskstats, whatever the device has.
+	for _, fields := range diskStats() {
+		if d.Name != "" && fields[2] == d.Name && len(fields) > 9 {
+			n, _ := strconv.ParseInt(fields[9], 10, 64) // A kernel that writes no number here has none.
+			return n * sector
+		}
+	}
+	return 0
+}
+
+func diskStats() (all [][]string) {
+	b, err := os.ReadFile("/proc/diskstats")
+	if err != nil {
+		return nil // Not Linux: nothing is known of its disks.
+	}
+	for line := range strings.Lines(string(b)) {
+		if fields := strings.Fields(line); len(fields) > 2 {
+			all = append(all, fields)
+		}
+	}
+	return all
 }

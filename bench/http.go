@@ -7,109 +7,183 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
 
 	"github.com/skua-stock/skua/engine"
 )
 
-// HTTP carries commands over connections that are kept, one request in flight on each. It writes
-// and reads just as much of HTTP/1.1 as that takes, so that the load costs little beside the server.
+// HTTP carries commands over connections that are kept, one request in flight on each. A lane is a
+// connection, and starting a command on it returns when its answer is there: the workers wait, and
+// nothing is handed from one goroutine to another. It writes and reads just as much of HTTP/1.1 as
+// that takes, so that the load costs little beside the server.
 type HTTP struct {
-	addr  string
-	conns chan *httpConn
+	conns []*httpConn
 }
 
-type httpConn struct {
-	net.Conn
-	in  *bufio.Reader
-	out []byte
-}
-
-// NewHTTP opens so many connections to an address.
-func NewHTTP(addr string, conns int) (*HTTP, error) {
-	d := &HTTP{addr: addr, conns: make(chan *httpConn, conns)}
+// NewHTTP opens so many connections to an address. size is how many commands go in a request, to
+// /v1/batch when more than one. tell says that reservations have to be found again.
+func NewHTTP(addr string, conns, size int, tell bool) (*HTTP, error) {
+	d := &HTTP{}
 	for range conns {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
-			return nil, fmt.Errorf("connect: %w", err)
+			d.Close()
+			return nil, fmt.Errorf("connect to HTTP: %w", err)
 		}
-		d.conns <- &httpConn{Conn: c, in: bufio.NewReader(c)}
+		d.conns = append(d.conns, &httpConn{Conn: c, host: addr, in: bufio.NewReader(c), size: size, tell: tell})
 	}
 	return d, nil
 }
 
 // Close closes the connections; nothing may be in flight.
 func (d *HTTP) Close() {
-	for range cap(d.conns) {
-		_ = (<-d.conns).Close() // Nothing was in flight, so nothing can be lost.
+	for _, c := range d.conns {
+		_ = c.Close() // Nothing was in flight, so nothing can be lost.
 	}
 }
 
-// Start implements Driver.
-func (d *HTTP) Start(c *engine.Command, done func(error)) {
-	conn := <-d.conns
-	go func() {
-		err := conn.do(d.addr, c)
-		d.conns <- conn
-		done(err)
-	}()
+// Lane implements Laned. There have to be as many connections as workers.
+func (d *HTTP) Lane(i, n int) Driver {
+	if n > len(d.conns) {
+		panic(fmt.Sprintf("%d workers on %d connections", n, len(d.conns)))
+	}
+	return d.conns[i]
 }
 
-func (h *httpConn) do(host string, c *engine.Command) error {
-	method, path := "POST", "/v1/reservations"
+// Start implements Driver for a single goroutine.
+func (d *HTTP) Start(c *engine.Command, done func(error)) {
+	d.conns[0].Start(c, done)
+	d.conns[0].Flush()
+}
+
+type httpConn struct {
+	net.Conn
+	host string
+	in   *bufio.Reader
+	size int
+	tell bool
+
+	batch             batch
+	path, out, answer []byte
+}
+
+// Start implements Driver: it waits for the answer, or only takes the command into the batch.
+func (h *httpConn) Start(c *engine.Command, done func(error)) {
+	if h.size > 1 {
+		if h.batch.add(c, done); len(h.batch.calls) == h.size {
+			h.Flush()
+		}
+		return
+	}
+	method := http.MethodPost
+	h.path = append(h.path[:0], "/v1/items/"...)
 	switch c.Op {
 	case engine.OpPutItem:
-		method, path = "PUT", "/v1/items/"+c.SKU
+		method = http.MethodPut
+		h.path = append(h.path, c.SKU...)
+	case engine.OpGetItem:
+		method = http.MethodGet
+		h.path = append(h.path, c.SKU...)
 	case engine.OpReceive:
-		path = "/v1/items/" + c.SKU + "/receive"
+		h.path = append(append(h.path, c.SKU...), "/receive"...)
+	default:
+		h.path = append(h.path[:0], "/v1/reservations"...)
 	}
-	body := appendBody(nil, c, false)
-	b := append(h.out[:0], method...)
-	b = append(append(b, ' '), path...)
-	b = append(append(b, " HTTP/1.1\r\nHost: "...), host...)
-	b = append(append(b, "\r\nContent-Type: application/json\r\nIdempotency-Key: "...), c.Key...)
-	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(body)), 10)
-	b = append(append(b, "\r\n\r\n"...), body...)
-	h.out = b
-	if _, err := h.Write(b); err != nil {
-		return err
+	if c.Op.Step() {
+		h.path = append(append(h.path, '/'), c.Reservation.Home...)
+		h.path = append(append(h.path, '/'), c.Op.String()...)
 	}
-	return h.answer()
+	h.begin(method, c.Key)
+	if method == http.MethodGet {
+		h.out = append(h.out, "\r\n"...)
+	} else {
+		h.answer = appendBody(h.answer[:0], c)
+		h.body(h.answer)
+	}
+	answer, err := h.exchange()
+	call{c, done}.end(answer, h.tell, err)
 }
 
-// answer reads a response with a Content-Length.
-func (h *httpConn) answer() error {
-	status, err := h.in.ReadSlice('\n')
+// Flush implements Flusher: it sends the batch and waits for its answer.
+func (h *httpConn) Flush() {
+	if len(h.batch.calls) == 0 {
+		return
+	}
+	h.path = append(h.path[:0], "/v1/batch"...)
+	h.begin(http.MethodPost, "")
+	h.body(h.batch.payload())
+	answer, err := h.exchange()
+	h.batch.end(answer, h.tell, err)
+}
+
+func (h *httpConn) begin(method, key string) {
+	b := append(append(h.out[:0], method...), ' ')
+	b = append(append(b, h.path...), " HTTP/1.1\r\nHost: "...)
+	b = append(append(b, h.host...), "\r\n"...)
+	if key != "" {
+		b = append(append(b, "Idempotency-Key: "...), key...)
+		b = append(b, "\r\n"...)
+	}
+	h.out = b
+}
+
+func (h *httpConn) body(body []byte) {
+	b := append(h.out, "Content-Type: application/json\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(body)), 10)
+	h.out = append(append(b, "\r\n\r\n"...), body...)
+}
+
+// exchange writes the request and reads the answer, which is good until the next.
+func (h *httpConn) exchange() ([]byte, error) {
+	if _, err := h.Write(h.out); err != nil {
+		return nil, err
+	}
+	good, length, err := h.head()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(status) < 12 {
-		return errors.New("not an HTTP response")
+	if cap(h.answer) < length {
+		h.answer = make([]byte, length)
 	}
-	good := status[9] == '2'
-	length := 0
+	h.answer = h.answer[:length]
+	if _, err := io.ReadFull(h.in, h.answer); err != nil {
+		return nil, err
+	}
+	if !good {
+		return nil, refusal(h.answer)
+	}
+	return h.answer, nil
+}
+
+var contentLength = []byte("Content-Length")
+
+// head reads the head of an answer that has a Content-Length, or is chunked, which is an error: the
+// door knows how long its answers are.
+func (h *httpConn) head() (good bool, length int, err error) {
+	line, err := h.in.ReadSlice('\n')
+	if err != nil {
+		return false, 0, err
+	}
+	if len(line) < 12 {
+		return false, 0, errors.New("not an HTTP answer")
+	}
+	good, length = line[9] == '2', -1
 	for {
-		line, err := h.in.ReadSlice('\n')
-		if err != nil {
-			return err
+		if line, err = h.in.ReadSlice('\n'); err != nil {
+			return false, 0, err
 		}
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
+		if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
 			break
 		}
-		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(name, []byte("Content-Length")) {
+		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(name, contentLength) {
 			if length, err = strconv.Atoi(string(value)); err != nil {
-				return err
+				return false, 0, err
 			}
 		}
 	}
-	if good {
-		_, err = h.in.Discard(length)
-		return err
+	if length < 0 {
+		return false, 0, errors.New("an HTTP answer without a length")
 	}
-	problem := make([]byte, length)
-	if _, err := io.ReadFull(h.in, problem); err != nil {
-		return err
-	}
-	return errors.New(string(problem))
+	return good, length, nil
 }

@@ -9,6 +9,17 @@ const (
 	latencyDigits = 3
 	// answerWait bounds the wait for what is in flight at the end of a run.
 	answerWait = 30 * time.Second
+	// progressEvery is how often a run says how far it is.
+	progressEvery = 100 * time.Millisecond
+	// tick is the shortest pause of an open loop: what falls due in it is sent together, and waits
+	// for that, which is in its latency. A shorter one costs more than the commands do.
+	tick = 50 * time.Microsecond
 	// seedWindow is how many commands are in flight while items are made.
 	seedWindow = 1024
+	// BatchDefault is how many operations a batch has.
+	BatchDefault = 100
+	// lineMax is the longest line of a protocol that is read, in bytes.
+	lineMax = 64 << 10
+	// writeAhead is how many bytes a connection gathers before it writes them without being told.
+	writeAhead = 32 << 10
 )

@@ -3,68 +3,77 @@ package bench
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/skua-stock/skua/engine"
 )
 
-// NATS carries commands by request-reply over one connection, however many are in flight.
+// NATS carries commands by request-reply, one operation a message, over a connection for each
+// worker, however many are in flight.
 type NATS struct {
-	nc      *nats.Conn
-	inbox   string
-	mu      sync.Mutex
-	waiting map[uint64]func(error)
-	next    atomic.Uint64
+	lanes []*natsLane
 }
 
-// NewNATS makes a driver of a connection.
-func NewNATS(nc *nats.Conn) (*NATS, error) {
-	d := &NATS{nc: nc, inbox: nats.NewInbox() + ".", waiting: make(map[uint64]func(error))}
-	if _, err := nc.Subscribe(d.inbox+"*", d.answer); err != nil {
-		return nil, fmt.Errorf("subscribe to answers: %w", err)
+type natsLane struct {
+	wire *wire
+	tell bool
+	wait table[call]
+	out  []byte
+}
+
+// NewNATS opens so many connections to a server. tell says that reservations have to be found again.
+func NewNATS(url string, conns int, tell bool) (*NATS, error) {
+	d := &NATS{}
+	for range conns {
+		l := &natsLane{tell: tell}
+		var err error
+		if l.wire, err = dialNATS(url, l.answer); err != nil {
+			d.Close()
+			return nil, err
+		}
+		d.lanes = append(d.lanes, l)
 	}
 	return d, nil
 }
 
-// Start implements Driver.
+// Close ends the connections; nothing may be in flight.
+func (d *NATS) Close() {
+	for _, l := range d.lanes {
+		l.wire.close()
+	}
+}
+
+// Lane implements Laned.
+func (d *NATS) Lane(i, _ int) Driver { return d.lanes[i%len(d.lanes)] }
+
+// Start implements Driver for a single goroutine.
 func (d *NATS) Start(c *engine.Command, done func(error)) {
-	n := d.next.Add(1)
-	d.mu.Lock()
-	d.waiting[n] = done
-	d.mu.Unlock()
-	m := nats.Msg{
-		Subject: "stock.v1." + c.Op.String(), Reply: d.inbox + strconv.FormatUint(n, 36),
-		Header: nats.Header{"Idempotency-Key": {c.Key}}, Data: appendBody(nil, c, true),
+	d.lanes[0].Start(c, done)
+	d.lanes[0].Flush()
+}
+
+// subjects are those of the operations.
+var subjects = func() (all [engine.OpGetReservation + 1]string) {
+	for op := range all {
+		all[op] = "stock.v1." + engine.Op(op).String()
 	}
-	if err := d.nc.PublishMsg(&m); err != nil {
-		d.finish(n, err)
+	return all
+}()
+
+func (l *natsLane) Start(c *engine.Command, done func(error)) {
+	l.out = appendMessage(l.out[:0], c, false)
+	n := l.wait.put(call{c, done})
+	if err := l.wire.request(subjects[c.Op], n, l.out); err != nil {
+		l.answer(n, nil, fmt.Errorf("send over NATS: %w", err))
 	}
 }
 
-func (d *NATS) answer(m *nats.Msg) {
-	n, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, d.inbox), 36, 64)
-	if err != nil {
-		return // Not an answer to anything of ours.
+func (l *natsLane) Flush() { l.wire.flush() }
+
+func (l *natsLane) answer(n int, payload []byte, err error) {
+	if c, ok := l.wait.take(n); ok {
+		c.end(payload, l.tell, err)
 	}
-	if code := m.Header.Get("Nats-Service-Error-Code"); code != "" {
-		err = errors.New(code + " " + string(m.Data))
-	} else if m.Header.Get("Status") == "503" {
-		err = nats.ErrNoResponders
-	}
-	d.finish(n, err)
 }
 
-func (d *NATS) finish(n uint64, err error) {
-	d.mu.Lock()
-	done := d.waiting[n]
-	delete(d.waiting, n)
-	d.mu.Unlock()
-	if done != nil {
-		done(err)
-	}
-}
+// errLost is what the commands of a batch hear whose answer makes no sense.
+var errLost = errors.New("the answer to a batch has not a result for each operation")

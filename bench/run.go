@@ -4,91 +4,98 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"github.com/skua-stock/skua/engine"
 )
 
-// Plan is how a run is done: closed loop, so many in flight, for so long.
+// Plan is how a run is done.
 type Plan struct {
 	Workload Workload
 	// Workers share Window commands in flight.
 	Workers, Window int
-	Warmup, Length  time.Duration
+	// Rate makes the loop an open one: so many operations a second fall due, on a fixed schedule,
+	// whatever became of those before. Zero is a closed loop: one more is started for each answer.
+	Rate           float64
+	Warmup, Length time.Duration
 	// Name makes the keys of the run different from those of others.
 	Name string
 	// Progress, when set, hears now and then how much of the run is done.
 	Progress func(done float64)
+
+	// pause is how a worker of an open loop waits; pauseShort by default.
+	pause func(time.Duration)
 }
 
-// Result is what a run took.
-type Result struct {
-	Operations int64         `json:"operations"`
-	Failed     int64         `json:"failed"`
-	Seconds    float64       `json:"seconds"`
-	Rate       float64       `json:"rate"`
-	P50, P99   time.Duration `json:"-"`
-	P50us      float64       `json:"p50_us"`
-	P99us      float64       `json:"p99_us"`
+// run is what the workers of one run share.
+type run struct {
+	zero    time.Time
+	stopped atomic.Bool
+	// begins and ends bound the time that counts, in nanoseconds since zero.
+	begins, ends atomic.Int64
+	pause        func(time.Duration)
 }
 
-// slot is one place of the window.
-type slot struct {
-	cmd     engine.Command
-	started time.Time
-	done    func(error)
+// now is the time since the run began. It is read twice an operation, and this is the cheapest clock.
+func (r *run) now() time.Duration { return time.Since(r.zero) }
+
+// counts reports whether a moment is in the time that is measured.
+func (r *run) counts(t time.Duration) bool {
+	return int64(t) >= r.begins.Load() && int64(t) < r.ends.Load()
 }
 
-// worker keeps its part of the window in flight.
-type worker struct {
-	driver  Driver
-	source  *source
-	free    chan *slot
-	measure atomic.Bool
-	mu      sync.Mutex // over what follows: answers come on any goroutine
-	hist    *hdrhistogram.Histogram
-	ops     int64
-	failed  int64
-	err     error
-}
-
-// Run does a plan. The items must be there.
-func Run(ctx context.Context, d Driver, p Plan, mark func(begins bool)) (Result, error) {
-	names := make([]string, p.Workload.SKUs)
-	for i := range names {
-		names[i] = SKU(i)
+// Run does a plan. The items must be there. mark is called when the time that counts begins and
+// when it ends.
+func Run(ctx context.Context, d Driver, p Plan, mark func(begins bool)) (*Result, error) {
+	r := &run{zero: time.Now(), pause: p.pause}
+	if r.pause == nil {
+		r.pause = pauseShort
 	}
+	r.begins.Store(math.MaxInt64)
+	r.ends.Store(math.MaxInt64)
 	workers := make([]*worker, p.Workers)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
 	for i := range workers {
-		w := newWorker(d, newSource(p.Workload, names, p.Name, i), max(1, p.Window/p.Workers))
-		workers[i] = w
-		wg.Go(func() { w.run(stop) })
+		workers[i] = newWorker(r, lane(d, i, p.Workers), newSource(p.Workload, p.Name, i), max(1, p.Window/p.Workers))
+	}
+	var wg sync.WaitGroup
+	for i, w := range workers {
+		wg.Go(func() {
+			if p.Rate > 0 {
+				w.open(p.Rate, i, p.Workers)
+			} else {
+				w.closed()
+			}
+		})
 	}
 	wait(ctx, p.Warmup, nil)
 	mark(true)
-	began := time.Now()
-	for _, w := range workers {
-		w.measure.Store(true)
-	}
+	began := r.now()
+	r.begins.Store(int64(began))
 	wait(ctx, p.Length, p.Progress)
-	for _, w := range workers {
-		w.measure.Store(false)
-	}
-	length := time.Since(began)
+	ended := r.now()
+	r.ends.Store(int64(ended))
 	mark(false)
-	close(stop)
+	r.stopped.Store(true)
+	for _, w := range workers {
+		w.answers.rouse()
+	}
 	wg.Wait()
-	return sum(workers, length)
+	res, err := sum(workers, ended-began)
+	res.Offered = p.Rate
+	return res, errors.Join(err, ctx.Err())
+}
+
+// lane is the driver as one worker of n sees it.
+func lane(d Driver, i, n int) Driver {
+	if l, ok := d.(Laned); ok {
+		return l.Lane(i, n)
+	}
+	return d
 }
 
 func wait(ctx context.Context, d time.Duration, progress func(float64)) {
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	began := time.Now()
 	end := time.NewTimer(d)
@@ -107,110 +114,14 @@ func wait(ctx context.Context, d time.Duration, progress func(float64)) {
 	}
 }
 
-func newWorker(d Driver, s *source, window int) *worker {
-	w := &worker{
-		driver: d, source: s, free: make(chan *slot, window),
-		hist: hdrhistogram.New(1, latencyMax.Nanoseconds(), latencyDigits),
-	}
-	for range window {
-		sl := &slot{}
-		sl.done = func(err error) { w.answered(sl, err) }
-		w.free <- sl
-	}
-	return w
-}
-
-func (w *worker) run(stop chan struct{}) {
-	for {
-		select {
-		case <-stop:
-			w.drain()
-			return
-		case sl := <-w.free:
-			w.source.next(&sl.cmd)
-			sl.started = time.Now()
-			w.driver.Start(&sl.cmd, sl.done)
-		}
-	}
-}
-
-// drain waits for what is in flight.
-func (w *worker) drain() {
-	timeout := time.After(answerWait)
-	for range cap(w.free) {
-		select {
-		case <-w.free:
-		case <-timeout:
-			w.mu.Lock()
-			w.err = errors.New("an answer never came")
-			w.mu.Unlock()
-			return
-		}
-	}
-}
-
-func (w *worker) answered(sl *slot, err error) {
-	took := time.Since(sl.started)
-	w.mu.Lock()
-	if err != nil {
-		w.failed++
-		w.err = err
-	} else if w.measure.Load() {
-		w.ops++
-		_ = w.hist.RecordValue(min(took, latencyMax).Nanoseconds()) // In range by min.
-	}
-	w.mu.Unlock()
-	w.free <- sl
-}
-
-func sum(workers []*worker, length time.Duration) (Result, error) {
-	all := hdrhistogram.New(1, latencyMax.Nanoseconds(), latencyDigits)
-	r := Result{Seconds: length.Seconds()}
-	var err error
+func sum(workers []*worker, length time.Duration) (*Result, error) {
+	t := newTally()
 	for _, w := range workers {
-		w.mu.Lock()
-		all.Merge(w.hist)
-		r.Operations += w.ops
-		r.Failed += w.failed
-		err = errors.Join(err, w.err)
-		w.mu.Unlock()
+		t.add(&w.tally)
 	}
-	r.Rate = float64(r.Operations) / r.Seconds
-	r.P50, r.P99 = time.Duration(all.ValueAtQuantile(50)), time.Duration(all.ValueAtQuantile(99))
-	r.P50us, r.P99us = float64(r.P50)/1e3, float64(r.P99)/1e3
-	if r.Failed > 0 {
-		return r, fmt.Errorf("%d commands were not accepted, among them: %w", r.Failed, err)
+	r := t.result(length)
+	if t.failed > 0 {
+		return r, fmt.Errorf("%d commands were not accepted, among them: %w", t.failed, t.err)
 	}
-	return r, err
-}
-
-// Prepare makes the items of a workload and waits until all are there.
-func Prepare(d Driver, w Workload, run string) error {
-	window := make(chan struct{}, seedWindow)
-	var mu sync.Mutex
-	var failed error
-	// The driver may run later commands of one item first, so the items come before the stock.
-	for _, op := range []engine.Op{engine.OpPutItem, engine.OpReceive} {
-		w.Seed(run, func(c engine.Command) {
-			if c.Op != op {
-				return
-			}
-			window <- struct{}{}
-			d.Start(&c, func(err error) {
-				if err != nil {
-					mu.Lock()
-					failed = err
-					mu.Unlock()
-				}
-				<-window
-			})
-		})
-		for range seedWindow {
-			window <- struct{}{}
-		}
-		for range seedWindow {
-			<-window
-		}
-	}
-	return failed
+	return r, t.err
 }

@@ -1,30 +1,85 @@
 package bench
 
-import (
-	"fmt"
-	"math/rand/v2"
-	"strconv"
-
-	"github.com/skua-stock/skua/engine"
-)
+import "fmt"
 
 // Workload says what is asked of the engine.
 type Workload struct {
-	Name string
+	Name string `json:"name"`
 	// SKUs is how many items there are; Lines how many of them one order takes from.
-	SKUs, Lines int
+	SKUs  int `json:"skus"`
+	Lines int `json:"lines"`
 	// TTL is the life of the holds, in milliseconds.
-	TTL int64
+	TTL int64 `json:"ttl_ms"`
+	// Zipf is the exponent of the items' popularity; zero makes all alike.
+	Zipf float64 `json:"zipf,omitempty"`
+	// Reads is the share of operations that read an item.
+	Reads float64 `json:"reads,omitempty"`
+	// Confirmed, Released and Lapsed are the shares of reservations that are confirmed and then
+	// fulfilled, that are given back, and that are left to expire, after a life of LapseTTL. The
+	// rest stays as it is.
+	Confirmed float64 `json:"confirmed,omitempty"`
+	Released  float64 `json:"released,omitempty"`
+	Lapsed    float64 `json:"lapsed,omitempty"`
 }
+
+// The sizes of the workloads.
+const (
+	// items is how many items most workloads have.
+	items = 100_000
+	// holdTTL is the life of a hold, in milliseconds: that of a cart.
+	holdTTL = 15 * 60 * 1000
+	// LapseTTL is the life of a hold that is left to expire, in milliseconds: short, so that it
+	// falls due while the run goes on.
+	LapseTTL = 500
+)
 
 // Workloads are those that there are.
 func Workloads() []Workload {
-	const ttl = 15 * 60 * 1000
 	return []Workload{
-		{Name: "uniform", SKUs: 100_000, Lines: 1, TTL: ttl},
-		{Name: "hot", SKUs: 1, Lines: 1, TTL: ttl},
-		{Name: "order", SKUs: 100_000, Lines: 3, TTL: ttl},
+		{Name: "uniform", SKUs: items, Lines: 1, TTL: holdTTL},
+		{Name: "hot", SKUs: 1, Lines: 1, TTL: holdTTL},
+		{Name: "zipf", SKUs: items, Lines: 1, TTL: holdTTL, Zipf: 1.1},
+		{Name: "order", SKUs: items, Lines: 3, TTL: holdTTL},
+		{Name: "life", SKUs: items, Lines: 1, TTL: holdTTL, Confirmed: 0.60, Released: 0.25, Lapsed: 0.15},
+		{Name: "read", SKUs: items, Reads: 1},
+		// Of 100 operations 15 read, 60 reserve, 15 confirm or fulfil, and 10 release.
+		{Name: "mixed", SKUs: items, Lines: 1, TTL: holdTTL, Reads: 0.15, Confirmed: 0.125, Released: 1.0 / 6},
 	}
+}
+
+// Find finds a workload by its name.
+func Find(name string) (Workload, error) {
+	for _, w := range Workloads() {
+		if w.Name == name {
+			return w, nil
+		}
+	}
+	return Workload{}, fmt.Errorf("there is no workload %q", name)
+}
+
+// Steps reports whether reservations are confirmed, fulfilled and released, so that the driver has
+// to remember which they are.
+func (w Workload) Steps() bool { return w.Confirmed+w.Released > 0 }
+
+// Says describes the workload in a few words.
+func (w Workload) Says() string {
+	switch w.Name {
+	case "uniform":
+		return "reserve one unit of one of 100,000 SKUs"
+	case "hot":
+		return "reserve one unit, always of the same SKU"
+	case "zipf":
+		return "reserve one unit of one of 100,000 SKUs, by popularity (Zipf, exponent 1.1)"
+	case "order":
+		return "reserve one unit each of 3 of 100,000 SKUs, all or nothing"
+	case "life":
+		return "reserve; then 60 % are confirmed and fulfilled, 25 % released, 15 % expire"
+	case "read":
+		return "read one of 100,000 SKUs with its levels"
+	case "mixed":
+		return "60 % reserve, 15 % confirm or fulfil, 10 % release, 15 % read"
+	}
+	return ""
 }
 
 // Stock is how many units an item begins with: more than any run takes.
@@ -33,41 +88,8 @@ const Stock = 1 << 40
 // Location is where all stock is.
 const Location = "main"
 
-// Steps reports whether reservations are confirmed, fulfilled and released, so that the driver has
-// to remember which they are.
-func (w Workload) Steps() bool { return false }
+// firstSKU is added to the number of an item to name it, so that all names are of one length.
+const firstSKU = 10_000_000
 
 // SKU names an item.
-func SKU(n int) string { return "SKU-" + strconv.Itoa(1_000_000+n) }
-
-// Seed calls do with the commands that make the items and stock them.
-func (w Workload) Seed(run string, do func(engine.Command)) {
-	for n := range w.SKUs {
-		do(engine.Command{Op: engine.OpPutItem, SKU: SKU(n), Key: fmt.Sprint(run, "-put-", n)})
-		do(engine.Command{Op: engine.OpReceive, SKU: SKU(n), Location: "main", Quantity: Stock, Key: fmt.Sprint(run, "-receive-", n)})
-	}
-}
-
-// source makes the commands of one worker.
-type source struct {
-	w     Workload
-	rng   *rand.Rand
-	names []string
-	key   []byte
-	n     uint64
-}
-
-func newSource(w Workload, names []string, run string, worker int) *source {
-	return &source{w: w, rng: rand.New(rand.NewPCG(uint64(worker), 7)), names: names, key: fmt.Appendf(nil, "%s-%d-", run, worker)}
-}
-
-// next fills in a reservation.
-func (s *source) next(c *engine.Command) {
-	lines := c.Lines[:0]
-	s.n++
-	*c = engine.Command{Op: engine.OpReserve, TTL: s.w.TTL, Key: string(strconv.AppendUint(s.key, s.n, 36))}
-	for range s.w.Lines {
-		lines = append(lines, engine.Line{SKU: s.names[s.rng.IntN(len(s.names))], Location: "main", Quantity: 1})
-	}
-	c.Lines = lines
-}
+func SKU(n int) string { return fmt.Sprintf("SKU-%d", firstSKU+n) }

@@ -47,8 +47,8 @@ func commandPage(k *kong.Kong) string {
 	b.WriteString("# Command line\n\nOne program, `skua`. `skua COMMAND --help` says the same as this page, which is written from it.\n\n")
 	b.WriteString("| exit code | means |\n|---|---|\n| 0 | it went well |\n| 1 | it could not be done: no server, no disk, no answer |\n" +
 		"| 2 | the command line makes no sense |\n| 3 | the engine refused; what it said is printed |\n| 4 | `check` or `replay` found damage or a mismatch |\n")
-	for _, c := range k.Model.Children {
-		fmt.Fprintf(&b, "\n## skua %s\n\n%s\n", c.Name, c.Help)
+	for _, c := range leaves(k.Model.Children) {
+		fmt.Fprintf(&b, "\n## skua %s\n\n%s\n", spoken(c), c.Help)
 		var rows []string
 		for _, a := range c.Positional {
 			rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", a.Summary(), code(a.Default), a.Help))
@@ -66,6 +66,29 @@ func commandPage(k *kong.Kong) string {
 		}
 	}
 	return b.String()
+}
+
+// leaves are the commands that do something, in order.
+func leaves(all []*kong.Node) (some []*kong.Node) {
+	for _, c := range all {
+		if len(c.Children) > 0 {
+			some = append(some, leaves(c.Children)...)
+		} else {
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
+// spoken is how a command is called: one that its parent stands for is called by that.
+func spoken(c *kong.Node) string {
+	if c.Parent == nil || c.Parent.Type != kong.CommandNode {
+		return c.Name
+	}
+	if c.Parent.DefaultCmd == c {
+		return c.Parent.Name
+	}
+	return c.Parent.Name + " " + c.Name
 }
 
 func configurationPage(k *kong.Kong) string {

@@ -213,7 +213,7 @@ func (r *replay) key(parts ...any) string {
 
 // sell sends the documents, at the chosen rate.
 func (r *replay) sell(o output) error {
-	bar := progress(o, len(r.docs), r.cfg.JSON)
+	bar := progress(o, len(r.docs), "documents", r.cfg.JSON)
 	docs := make(chan retail.Document)
 	failed := make(chan struct{})
 	go func() {

@@ -69,13 +69,18 @@ type server struct {
 	ended       chan error // the outbox or a listener ended before it was told to
 }
 
-func (c *serveCmd) serve(ctx context.Context, log *slog.Logger) error {
+func newServer(c *serveCmd, log *slog.Logger) *server {
 	s := &server{
 		cfg: c, log: log, metrics: prometheus.NewRegistry(), nodeMetrics: prometheus.NewRegistry(),
 		gate: &gate{}, ended: make(chan error, 4),
 	}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.doors = gateway.NewMetrics(s.metrics)
+	return s
+}
+
+func (c *serveCmd) serve(ctx context.Context, log *slog.Logger) error {
+	s := newServer(c, log)
 	err := s.start()
 	if err == nil {
 		log.Info("ready", "http", "http://"+c.HTTP, "nats", s.natsURL(), "data", c.Data)

@@ -1,0 +1,127 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/skua-stock/skua/bench"
+)
+
+// Compare shows rows of workloads and ways in, peers among them: a section for each workload, one
+// for the open loop, and the settings of the peers.
+func Compare(rows []bench.Row, settings map[string]string) (all []Section) {
+	var open []bench.Row
+	closed := map[string][]bench.Row{}
+	var order []string
+	for _, r := range rows {
+		if r.Offered > 0 {
+			open = append(open, r)
+			continue
+		}
+		if closed[r.Workload] == nil {
+			order = append(order, r.Workload)
+		}
+		closed[r.Workload] = append(closed[r.Workload], r)
+	}
+	for _, name := range order {
+		all = append(all, workload(name, closed[name]))
+	}
+	if len(open) > 0 {
+		all = append(all, openLoop(open))
+	}
+	if len(settings) > 0 {
+		s := Section{Title: "Settings of the peers"}
+		for _, name := range slices.Sorted(maps.Keys(settings)) {
+			s.Text = append(s.Text, name+": "+strings.Join(strings.Fields(settings[name]), " "))
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func workload(name string, rows []bench.Row) Section {
+	s := Section{Title: upper(name)}
+	if w, err := bench.Find(name); err == nil {
+		s.Title = upper(name) + ": " + w.Says()
+	}
+	t := Table{Columns: []string{
+		"-way in", "in flight", "ops/s", "slowest and fastest run", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms",
+		"server CPU µs/op", "client CPU µs/op", "allocs/op", "bytes/op", "peak MiB", "events behind", "-with",
+	}}
+	rates := Plot{Name: name + "-rate", Title: upper(name) + ": operations a second", X: "operations a second"}
+	cpu := Plot{Name: name + "-cpu", Title: upper(name) + ": CPU of an operation, server and client", X: "CPU µs an operation"}
+	for _, r := range best(rows) {
+		label := fmt.Sprintf("%s, %d in flight", r.Way, r.InFlight)
+		rates.Bars = append(rates.Bars, Bar{label, []float64{r.Rate}, !r.Peer})
+		cpu.Bars = append(cpu.Bars, Bar{label, []float64{r.ServerCPU, r.ClientCPU}, !r.Peer})
+	}
+	for _, r := range rows {
+		client := digits(r.ClientCPU)
+		if r.Shared {
+			client = "in it"
+		}
+		t.add(r.Way, count(float64(r.InFlight)), count(r.Rate), count(r.Lowest)+" to "+count(r.Highest), digits(r.P50/1e3), digits(r.P90/1e3),
+			digits(r.P99/1e3), digits(r.P999/1e3), digits(r.ServerCPU), client, known(r.Allocs), known(r.Written),
+			count(float64(r.Peak)/(1<<20)), count(float64(r.Lag)), r.On)
+	}
+	s.Tables = []Table{t}
+	s.Plots = []Plot{rates, cpu, latencies(name+"-latency", upper(name)+": latency", best(rows))}
+	return s
+}
+
+// best is, of each way, the row with the highest rate, in the order of the rows.
+func best(rows []bench.Row) (some []bench.Row) {
+	for _, r := range rows {
+		i := slices.IndexFunc(some, func(b bench.Row) bool { return b.Way == r.Way })
+		switch {
+		case i < 0:
+			some = append(some, r)
+		case r.Rate > some[i].Rate:
+			some[i] = r
+		}
+	}
+	return some
+}
+
+// latencies plots distributions over 1/(1-quantile), so that the tail has as much room as the rest.
+func latencies(file, title string, rows []bench.Row) Plot {
+	p := Plot{Name: file, Title: title, X: "percentile", Y: "milliseconds", LogX: true, LogY: true}
+	for _, t := range []Tick{{0, "0"}, {50, "50"}, {90, "90"}, {99, "99"}, {99.9, "99.9"}, {99.99, "99.99"}} {
+		p.XTicks = append(p.XTicks, Tick{tail(t.At), t.Name})
+	}
+	for _, r := range rows {
+		l := Line{Name: fmt.Sprintf("%s, %d in flight", r.Way, r.InFlight)}
+		for _, q := range r.Latency {
+			if q.Percent <= 99.99 && q.Micros > 0 {
+				l.Points = append(l.Points, Point{tail(q.Percent), q.Micros / 1e3})
+			}
+		}
+		p.Lines = append(p.Lines, l)
+	}
+	return p
+}
+
+// tail is one in how many operations took longer.
+func tail(percent float64) float64 { return 100 / (100 - percent) }
+
+func openLoop(rows []bench.Row) Section {
+	s := Section{
+		Title: fmt.Sprintf("Latency at %s operations a second", count(rows[0].Offered)),
+		Text: []string{"An open loop: operations fall due on a fixed schedule, whatever became of those before, and latency counts " +
+			"from when one was due. What falls due together within 50 µs is sent together."},
+	}
+	t := Table{Columns: []string{
+		"-way in", "ops/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "refused", "missed", "server CPU µs/op", "client CPU µs/op",
+	}}
+	for _, r := range rows {
+		t.add(r.Way, count(r.Rate), digits(r.P50/1e3), digits(r.P90/1e3), digits(r.P99/1e3), digits(r.P999/1e3),
+			count(float64(r.Overloaded)), count(float64(r.Missed)), digits(r.ServerCPU), digits(r.ClientCPU))
+	}
+	s.Tables = []Table{t}
+	s.Plots = []Plot{latencies("open-latency", s.Title, rows)}
+	return s
+}
+
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

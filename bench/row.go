@@ -1,0 +1,36 @@
+package bench
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Row is one line of a comparison: what a workload took on a way in, with so many in flight.
+type Row struct {
+	Workload string `json:"workload"`
+	// Way is the way in, or the name of the peer.
+	Way      string `json:"way"`
+	Peer     bool   `json:"peer,omitempty"`
+	InFlight int    `json:"in_flight"`
+	// On says what else was done meanwhile.
+	On string `json:"on,omitempty"`
+	// Runs is how many there were; the rest is that of the median by CPU.
+	Runs int `json:"runs"`
+	*Result
+	// Lowest and Highest are the rates of the slowest and the fastest run.
+	Lowest  float64 `json:"rate_lowest"`
+	Highest float64 `json:"rate_highest"`
+}
+
+// Median is the row of a run that took the median CPU time, for it moves least with the noise of
+// a machine.
+func Median(rows []Row) Row {
+	rows = slices.Clone(rows)
+	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.CPU(), b.CPU()) })
+	m := rows[len(rows)/2]
+	m.Runs, m.Lowest, m.Highest = len(rows), m.Rate, m.Rate
+	for _, r := range rows {
+		m.Lowest, m.Highest = min(m.Lowest, r.Rate), max(m.Highest, r.Rate)
+	}
+	return m
+}

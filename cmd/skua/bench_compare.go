@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/skua-stock/skua/bench"
+	"github.com/skua-stock/skua/bench/report"
+)
+
+// benchCompareCmd measures the workloads over the ways in, and the peers with the same load.
+type benchCompareCmd struct {
+	benchFlags
+	Ways      []string `help:"Ways in: inprocess, events (in process, with events), nats, nats-batch, http, http-batch; and peers." default:"inprocess,events,nats,nats-batch,http,http-batch,peers"`
+	Workloads []string `help:"Workloads: uniform, hot, zipf, order, life, read, mixed." default:"uniform,hot,zipf,order,life,read,mixed"`
+	Runs      int      `help:"Runs of each, one of all before the next of any; the median by CPU time is shown." default:"3"`
+	InFlight  []int    `help:"Operations in flight, instead of those of each way." placeholder:"N"`
+	Rate      float64  `help:"Operations a second of the open loop, which is run with the uniform workload; 0 is none." default:"20000"`
+}
+
+// openWindow is how many operations may be in flight in an open loop.
+const openWindow = 16_384
+
+// wayFlags are the names of the ways on the command line.
+var wayFlags = map[string]string{
+	wayInProcess: "inprocess", wayInProcessEvents: "events", wayNATS: "nats", wayNATSBatch: "nats-batch",
+	wayHTTP: "http", wayHTTPBatch: "http-batch",
+}
+
+// contenders are Skua in its forms, and the peers.
+func (f *benchFlags) contenders() []contender {
+	lanes := func(window int) int { return min(window, f.Connections) }
+	all := []contender{
+		{name: "Skua in process", open: f.openInProcess, ways: []way{
+			{name: wayInProcess, on: onButEvents, windows: []int{1, 1024, 8192}, takes: everything},
+		}},
+		{name: "Skua in process with events", open: f.openInProcessEvents, ways: []way{
+			{name: wayInProcessEvents, on: onAll, windows: []int{8192}, takes: everything},
+		}},
+		{name: "a server of Skua", open: f.openServed, ways: []way{
+			{name: wayNATS, on: onAll, windows: []int{1, 256, 4096}, takes: everything, workers: lanes},
+			{name: wayNATSBatch, on: onAll, windows: []int{80 * f.Batch}, takes: mutations, workers: lanes},
+			{name: wayHTTP, on: onAll, windows: []int{1, 64}, takes: everything, workers: func(n int) int { return n }},
+			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, takes: mutations, workers: func(n int) int { return max(1, n/f.Batch) }},
+		}},
+	}
+	for _, p := range peers() {
+		all = append(all, peerContender(p))
+	}
+	return all
+}
+
+// chosen are the contenders with the ways that were asked for.
+func (c *benchCompareCmd) chosen() (some []contender) {
+	for _, con := range c.contenders() {
+		con.ways = slices.DeleteFunc(con.ways, func(w way) bool {
+			return !slices.Contains(c.Ways, wayFlags[w.name]) && (!w.peer || !slices.Contains(c.Ways, "peers"))
+		})
+		if len(con.ways) > 0 {
+			some = append(some, con)
+		}
+	}
+	return some
+}
+
+// loads are those of a way and a workload. One client alone is measured with the first workload
+// only, and beside the three that are compared everywhere there is only the longest window.
+func (c *benchCompareCmd) loads(w *way, l bench.Workload) (all []load) {
+	if !w.takes(l) {
+		return nil
+	}
+	windows := w.windows
+	switch {
+	case len(c.InFlight) > 0:
+		windows = c.InFlight
+	case l.Name == "hot" || l.Name == "order":
+		windows = slices.DeleteFunc(slices.Clone(windows), func(n int) bool { return n == 1 })
+	case l.Name != "uniform":
+		windows = windows[len(windows)-1:]
+	}
+	for _, n := range windows {
+		all = append(all, load{l, n, 0})
+	}
+	if l.Name == "uniform" && c.Rate > 0 && (w.peer || w.name == wayNATS) {
+		all = append(all, load{l, openWindow, c.Rate})
+	}
+	return all
+}
+
+func (c *benchCompareCmd) Run(o output) error {
+	return c.measured(o, "compare", func(ctx context.Context, dir string) (findings, error) {
+		rows, settings, err := c.measure(ctx, o, dir)
+		return findings{map[string]any{"rows": rows, "settings": settings}, report.Compare(rows, settings)}, err
+	})
+}
+
+// measure does one run of everything, then the next, so that a slow minute of the machine is not
+// one system's.
+func (c *benchCompareCmd) measure(ctx context.Context, o output, dir string) ([]bench.Row, map[string]string, error) {
+	contenders, workloads, total := c.chosen(), []bench.Workload{}, 0
+	for _, name := range c.Workloads {
+		w, err := bench.Find(name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", errUsage, err)
+		}
+		workloads = append(workloads, w)
+		for _, con := range contenders {
+			for i := range con.ways {
+				total += c.Runs * len(c.loads(&con.ways[i], w))
+			}
+		}
+	}
+	r := &comparison{runner: runner{flags: &c.benchFlags, dir: dir, bar: progress(o, total, "runs", false)}, settings: map[string]string{}}
+	defer r.bar.finish()
+	for round := range c.Runs {
+		for _, w := range workloads {
+			for i := range contenders {
+				if err := c.visit(ctx, o, r, &contenders[i], w, round); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+	}
+	return r.medians(), r.settings, nil
+}
+
+// comparison gathers the runs.
+type comparison struct {
+	runner
+	rows     []bench.Row // in the order of the first round
+	runs     map[string][]bench.Row
+	settings map[string]string
+	absent   []string
+}
+
+// visit does one run of each load of a contender.
+func (c *benchCompareCmd) visit(ctx context.Context, o output, r *comparison, con *contender, l bench.Workload, round int) error {
+	count := 0
+	for i := range con.ways {
+		count += len(c.loads(&con.ways[i], l))
+	}
+	if count == 0 || slices.Contains(r.absent, con.name) {
+		r.bar.add(count)
+		return nil
+	}
+	err := r.at(ctx, con, l, func(s site) error {
+		if p, ok := s.(peerSite); ok {
+			r.settings[con.name] = p.Settings
+		}
+		for i := range con.ways {
+			w := &con.ways[i]
+			for _, ld := range c.loads(w, l) {
+				res, err := r.once(ctx, s, w, ld, fmt.Sprintf("%d-%d-%.0f-%d", round, i, ld.rate, ld.window))
+				if err != nil {
+					return fmt.Errorf("%s over %s, %d in flight: %w", l.Name, w.name, ld.window, err)
+				}
+				r.add(bench.Row{Workload: l.Name, Way: w.name, Peer: w.peer, On: w.on, InFlight: ld.window, Result: res})
+				r.bar.Increment()
+			}
+		}
+		return nil
+	})
+	if err != nil && con.ways[0].peer && ctx.Err() == nil { // It is not there, or broke; the others can be measured.
+		fmt.Fprintf(o.err, "left out from here on: %v\n", err)
+		r.absent = append(r.absent, con.name)
+		r.bar.add(count)
+		return nil
+	}
+	return err
+}
+
+func (r *comparison) add(row bench.Row) {
+	key := fmt.Sprint(row.Workload, row.Way, row.InFlight, row.Offered)
+	if r.runs == nil {
+		r.runs = map[string][]bench.Row{}
+	}
+	if r.runs[key] == nil {
+		r.rows = append(r.rows, row)
+	}
+	r.runs[key] = append(r.runs[key], row)
+}
+
+func (r *comparison) medians() []bench.Row {
+	rows := make([]bench.Row, len(r.rows))
+	for i, row := range r.rows {
+		rows[i] = bench.Median(r.runs[fmt.Sprint(row.Workload, row.Way, row.InFlight, row.Offered)])
+	}
+	return rows
+}
+
+// peers are the systems to measure beside Skua.
+func peers() []bench.Peer { return nil }

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/skua-stock/skua/bench"
+	"github.com/skua-stock/skua/cmd/skua/node"
+	"github.com/skua-stock/skua/engine"
+)
+
+// contender is a system to measure: Skua in this process, a server of Skua, or a peer.
+type contender struct {
+	name string
+	ways []way
+	open func(ctx context.Context, dir string, w bench.Workload) (site, error)
+}
+
+// way is a way in: how many operations are kept in flight, a measurement each, and what it is good
+// for. on says what else is done meanwhile.
+type way struct {
+	name, on string
+	windows  []int
+	takes    func(bench.Workload) bool
+	// workers is how many workers share a window; nil is one for each core.
+	workers func(window int) int
+	peer    bool
+}
+
+// site is a contender that is up.
+type site interface {
+	target(way string, window int) (*bench.Target, func(), error)
+	shut() error
+}
+
+// The ways in, and what they stand for in the tables.
+const (
+	wayInProcess       = "in process"
+	wayInProcessEvents = "in process, events"
+	wayNATS            = "NATS"
+	wayNATSBatch       = "NATS, batches"
+	wayHTTP            = "HTTP"
+	wayHTTPBatch       = "HTTP, batches"
+	onAll              = "snapshots, history, events"
+	onButEvents        = "snapshots, history"
+)
+
+// everything, mutations: what a way in is good for. Batches only change things.
+func everything(bench.Workload) bool  { return true }
+func mutations(w bench.Workload) bool { return w.Reads == 0 }
+
+// connections is how many connections a window of requests over HTTP takes.
+func connections(window int) int { return window }
+
+// inProcessSite is Skua in this process.
+type inProcessSite struct {
+	node   *node.Node
+	server *server // with events only
+	dir    string
+	tell   bool
+}
+
+func (f *benchFlags) openInProcess(_ context.Context, dir string, w bench.Workload) (site, error) {
+	n, err := node.Open(node.Config{Dir: dir, SnapshotEvery: f.SnapshotEvery})
+	if err != nil {
+		return nil, err
+	}
+	return &inProcessSite{node: n, dir: dir, tell: w.Steps()}, nil
+}
+
+// openInProcessEvents has a whole server in this process, so that events are published meanwhile.
+func (f *benchFlags) openInProcessEvents(_ context.Context, dir string, w bench.Workload) (site, error) {
+	var p struct {
+		Serve serveCmd `cmd:""`
+	}
+	parser, err := kong.New(&p)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--snapshot-every", f.SnapshotEvery.String()}
+	if _, err := parser.Parse(args); err != nil {
+		return nil, err
+	}
+	s := newServer(&p.Serve, p.Serve.logger(output{os.Stdout, os.Stderr}))
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return &inProcessSite{node: s.node, server: s, dir: dir, tell: w.Steps()}, nil
+}
+
+func (s *inProcessSite) target(string, int) (*bench.Target, func(), error) {
+	t := &bench.Target{Driver: inProcess{s.node, s.tell}, Dir: s.dir}
+	if s.server != nil {
+		p := &process{http: s.server.cfg.HTTP}
+		t.Lag, t.Settle = p.lag, p.settle
+	}
+	return t, func() {}, nil
+}
+
+func (s *inProcessSite) shut() error {
+	if s.server != nil {
+		return s.server.stop()
+	}
+	return s.node.Shut(context.Background(), nil)
+}
+
+// inProcess is the actors' port as a driver.
+type inProcess struct {
+	node *node.Node
+	tell bool
+}
+
+// submission is a command that the actors have. It is used again, so that handing one over
+// allocates nothing.
+type submission struct {
+	cmd    *engine.Command
+	tell   bool
+	done   func(error)
+	answer func(*engine.Answer)
+}
+
+var submissions sync.Pool
+
+func (d inProcess) Start(c *engine.Command, done func(error)) {
+	s, _ := submissions.Get().(*submission)
+	if s == nil {
+		s = new(submission)
+		s.answer = s.end
+	}
+	s.cmd, s.tell, s.done = c, d.tell, done
+	d.node.Submit(c, s.answer)
+}
+
+func (s *submission) end(a *engine.Answer) {
+	err := a.Err
+	switch {
+	case err != nil:
+	case a.Refusal.Refused():
+		err = errors.New(a.Refusal.Code.String())
+	case s.tell && s.cmd.Op == engine.OpReserve:
+		s.cmd.Reservation = a.Reservation.Ref
+	}
+	done := s.done
+	s.cmd, s.done = nil, nil
+	submissions.Put(s)
+	done(err)
+}
+
+// servedSite is a server of Skua, a process of its own.
+type servedSite struct {
+	*process
+	flags *benchFlags
+	dir   string
+	tell  bool
+}
+
+func (f *benchFlags) openServed(_ context.Context, dir string, w bench.Workload) (site, error) {
+	p, err := spawn(dir, "--snapshot-every", f.SnapshotEvery.String(), "--profile", f.Served)
+	if err != nil {
+		return nil, err
+	}
+	return &servedSite{process: p, flags: f, dir: dir, tell: w.Steps()}, nil
+}
+
+func (s *servedSite) shut() error { s.stop(); return nil }
+
+func (s *servedSite) target(way string, window int) (*bench.Target, func(), error) {
+	t := &bench.Target{
+		PIDs: []int{s.cmd.Process.Pid}, Dir: s.dir, Seed: s.seed, Settle: s.settle, Lag: s.lag,
+		Mallocs: func() (int64, error) { return s.metric("go_memstats_mallocs_total") },
+	}
+	var d interface {
+		bench.Driver
+		Close()
+	}
+	var err error
+	switch way {
+	case wayNATS:
+		d, err = bench.NewNATS(s.nats, s.flags.Connections, s.tell)
+	case wayNATSBatch:
+		d, err = bench.NewNATSBatch(s.nats, s.flags.Connections, s.flags.Batch, s.tell)
+	case wayHTTP:
+		d, err = bench.NewHTTP(s.http, window, 1, s.tell)
+	case wayHTTPBatch:
+		d, err = bench.NewHTTP(s.http, max(1, window/s.flags.Batch), s.flags.Batch, s.tell)
+	default:
+		return nil, nil, fmt.Errorf("there is no way in %q", way)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	t.Driver = d
+	return t, d.Close, nil
+}
+
+// seed makes the items in batches, whatever way is measured then.
+func (s *servedSite) seed(ctx context.Context, w bench.Workload) error {
+	d, err := bench.NewNATSBatch(s.nats, 1, bench.BatchDefault, false)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return bench.Seed(ctx, d, w)
+}
+
+func (p *process) lag() (int64, error) { return p.metric("skua_outbox_lag_records") }
+
+// settleWait bounds the wait for the events of what came before a measurement.
+const settleWait = 5 * time.Minute
+
+// settle waits until the server has published all events, so that one measurement does not pay
+// for another.
+func (p *process) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	for {
+		lag, err := p.lag()
+		if err != nil || lag == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d events are not published: %w", lag, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// peerSite is a peer.
+type peerSite struct{ *bench.Target }
+
+func (s peerSite) target(string, int) (*bench.Target, func(), error) { return s.Target, func() {}, nil }
+func (s peerSite) shut() error                                       { return s.Close() }
+
+func peerContender(p bench.Peer) contender {
+	takes := func(w bench.Workload) bool {
+		for _, name := range p.Workloads {
+			if name == w.Name {
+				return true
+			}
+		}
+		return len(p.Workloads) == 0
+	}
+	windows := p.Windows
+	if len(windows) == 0 {
+		windows = bench.PeerWindows
+	}
+	return contender{
+		name: p.Name, ways: []way{{name: p.Name, on: "", windows: windows, takes: takes, peer: true}},
+		open: func(ctx context.Context, dir string, w bench.Workload) (site, error) {
+			t, err := p.Open(ctx, dir, w)
+			if err != nil {
+				return nil, err
+			}
+			return peerSite{t}, nil
+		},
+	}
+}
+
+// tuneGC has the collector of this process work as that of a server does, which the engine in this
+// process is.
+func tuneGC() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	runtime.GC()
+}
