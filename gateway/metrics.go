@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,7 +15,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	batched  *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
-	inFlight *prometheus.GaugeVec
+	inFlight *inFlight
 	streams  prometheus.Gauge
 }
 
@@ -33,10 +35,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from the whole request to the whole answer, by door and operation.",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 18),
 		}, []string{"door", "operation"}),
-		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "skua_door_requests_in_flight",
-			Help: "Requests taken and not yet answered, by door.",
-		}, []string{"door"}),
+		inFlight: &inFlight{desc: prometheus.NewDesc("skua_door_requests_in_flight",
+			"Requests taken and not yet answered, by door.", []string{"door"}, nil)},
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "skua_door_event_streams",
 			Help: "Open event streams over HTTP.",
@@ -46,11 +46,48 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
+// inFlight collects the numbers of requests in flight. The doors count each request up and down,
+// and bound them by it; gauges of the library would cost more and could not be asked.
+type inFlight struct {
+	desc  *prometheus.Desc
+	mu    sync.Mutex
+	doors map[string][]*atomic.Int64
+}
+
+// InFlight returns a number of requests that were taken and not yet answered, for a door to keep.
+func (d *DoorMetrics) InFlight() *atomic.Int64 {
+	f := d.metrics.inFlight
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.doors == nil {
+		f.doors = make(map[string][]*atomic.Int64)
+	}
+	n := new(atomic.Int64)
+	f.doors[d.name] = append(f.doors[d.name], n)
+	return n
+}
+
+// Describe implements prometheus.Collector.
+func (f *inFlight) Describe(to chan<- *prometheus.Desc) { to <- f.desc }
+
+// Collect implements prometheus.Collector.
+func (f *inFlight) Collect(to chan<- prometheus.Metric) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for door, all := range f.doors {
+		sum := int64(0)
+		for _, n := range all {
+			sum += n.Load()
+		}
+		to <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, float64(sum), door)
+	}
+}
+
 // Door returns the metrics of one door, with the labels looked up beforehand.
 func (m *Metrics) Door(name string) *DoorMetrics {
 	d := &DoorMetrics{
-		InFlight: m.inFlight.WithLabelValues(name), Streams: m.streams,
-		name: name, metrics: m, operations: make(map[string]*operationMetrics),
+		Streams: m.streams,
+		name:    name, metrics: m, operations: make(map[string]*operationMetrics),
 	}
 	for _, o := range Operations() {
 		d.operations[o.Name] = d.operation(o.Name)
@@ -64,7 +101,7 @@ const otherOperation = "other"
 
 // DoorMetrics are the metrics of one door.
 type DoorMetrics struct {
-	InFlight, Streams prometheus.Gauge
+	Streams prometheus.Gauge
 
 	name       string
 	metrics    *Metrics

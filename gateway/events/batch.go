@@ -11,19 +11,23 @@ import (
 type batch struct {
 	encoder encoder
 	buf     []byte
+	names   []byte // of the message that is being added
 	events  []message
 	alerts  []message
-	// records says, for each record, where its events end, so that one without any counts too.
+	// records says, for each record, where its events end, so that one without any counts too. last
+	// is the time of the last.
 	records []recordEnd
+	last    engine.Time
 }
 
 // message is one message to publish; its body is buf[from:to] of the batch.
 type message struct {
-	subject  string
-	id, typ  string
-	from, to int
-	place    place
-	at       engine.Time
+	subject     string
+	id, typ     string
+	from, to    int
+	place       place
+	placeHeader string // place as a text
+	at          engine.Time
 }
 
 type recordEnd struct {
@@ -52,14 +56,12 @@ func (b *batch) add(index uint64, r *engine.Record, skip int) {
 		b.addAlerts(p, m)
 		from := len(b.buf)
 		b.buf = b.encoder.event(b.buf, p, m)
-		b.events = append(b.events, message{
-			subject: string(appendSubject([]byte(SubjectPrefix), m.Level.Location, m.SKU)),
-			id:      string(p.appendID(nil)), typ: m.Type.String(),
-			from: from, to: len(b.buf), place: p, at: m.At,
-		})
+		b.names = append(b.names[:0], SubjectPrefix...)
+		b.events = append(b.events, b.message(p, m, "", m.Type.String(), from))
 		return true
 	})
 	b.records = append(b.records, recordEnd{index, len(b.events)})
+	b.last = r.Time
 }
 
 func (b *batch) addAlerts(p place, m *engine.Movement) {
@@ -70,11 +72,24 @@ func (b *batch) addAlerts(p place, m *engine.Movement) {
 		from := len(b.buf)
 		b.buf = b.encoder.alert(b.buf, p, name, m)
 		short := shortAlert(name)
-		b.alerts = append(b.alerts, message{
-			subject: string(appendSubject([]byte(AlertPrefix+short+"."), m.Level.Location, m.SKU)),
-			id:      string(appendAlertID(nil, p, short)), typ: name,
-			from: from, to: len(b.buf), place: p, at: m.At,
-		})
+		b.names = append(append(append(b.names[:0], AlertPrefix...), short...), '.')
+		b.alerts = append(b.alerts, b.message(p, m, short, name, from))
+	}
+}
+
+// message is the message whose body was just written. The beginning of its subject is in names,
+// where what is to be text is put together, so that it is one piece of memory.
+func (b *batch) message(p place, m *engine.Movement, alert, typ string, from int) message {
+	t := appendSubject(b.names, m.Level.Location, m.SKU)
+	subject := len(t)
+	t = appendAlertID(t, p, alert)
+	id := len(t)
+	t = p.append(t)
+	b.names = t
+	text := string(t)
+	return message{
+		subject: text[:subject], id: text[subject:id], placeHeader: text[id:],
+		typ: typ, from: from, to: len(b.buf), place: p, at: m.At,
 	}
 }
 

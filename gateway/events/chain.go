@@ -12,7 +12,8 @@ import (
 // errOutOfStep means that a message was not stored where it belongs.
 var errOutOfStep = errors.New("the stream is not at the expected sequence")
 
-// flight is a message that was published and whose answer is awaited, or whose predecessors' is.
+// flight is a message that was published and whose answer is awaited, or that of another before or
+// behind it.
 type flight struct {
 	place    place
 	at       engine.Time
@@ -20,48 +21,63 @@ type flight struct {
 	sequence uint64 // that it gets in the stream
 	bytes    int
 	through  uint64 // the log index that is wholly published with it
+	asks     bool   // for an answer; otherwise it is stored when one behind it is
 	answered bool
 	err      error
 }
 
-// chain is the messages of one session that are on their way to one stream. Publishing adds at one
-// end, answers remove at the other, in order. The first failure is kept and stops the adding;
-// answers are taken until none is awaited.
+// chain is the messages of one session that are on their way to one stream, numbered from zero.
+// Publishing adds at one end, answers remove at the other, in order. The first failure is kept and
+// stops the adding; answers are taken until none is awaited.
 type chain struct {
 	mu      sync.Mutex
-	flights []flight // flights[0] has number first
-	first   uint64
+	flights []flight // a ring: number n is at n modulo its length
+	first   uint64   // the number of the oldest
+	next    uint64   // the number that is given next
 	bytes   int
-	waiting int // flights that are not answered
+	waiting int // flights that asked and are not answered
 	err     error
 	closed  bool // the session is over: answers do not count any more
 
 	moved chan struct{} // one slot: something was answered
-	// acked is called with mu held for every flight that leaves in order.
-	acked func(f *flight)
+	// acked is called with mu held for the flights that leave in order: how many, and the last.
+	acked func(n int, last *flight)
 	// chained says that sequences count: an alert is stored wherever it comes.
 	chained bool
 }
 
-func newChain(chained bool, acked func(f *flight)) *chain {
-	return &chain{moved: make(chan struct{}, 1), acked: acked, chained: chained}
+func newChain(chained bool, acked func(n int, last *flight)) *chain {
+	return &chain{
+		flights: make([]flight, WindowMessages), moved: make(chan struct{}, 1), acked: acked, chained: chained,
+	}
 }
+
+func (c *chain) flight(number uint64) *flight { return &c.flights[number%WindowMessages] }
+
+func (c *chain) full() bool { return c.next-c.first >= WindowMessages || c.bytes >= WindowBytes }
 
 // room reports whether another message may be published.
 func (c *chain) room() (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.flights) < WindowMessages && c.bytes < WindowBytes, c.err
+	return !c.full(), c.err
 }
 
-// add enters a message that is about to be published and returns its number.
-func (c *chain) add(f flight) uint64 {
+// add enters a message that is about to be published, for which there is room, and returns its
+// number and whether it has to ask for an answer. One that fills the window does: nothing can
+// follow that would.
+func (c *chain) add(f flight) (number uint64, asks bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.flights = append(c.flights, f)
+	number = c.next
+	c.next++
 	c.bytes += f.bytes
-	c.waiting++
-	return c.first + uint64(len(c.flights)) - 1
+	f.asks = f.asks || c.full()
+	if f.asks {
+		c.waiting++
+	}
+	*c.flight(number) = f
+	return number, f.asks
 }
 
 // fail keeps the first failure.
@@ -82,11 +98,11 @@ func (c *chain) failLocked(err error) {
 func (c *chain) answered(number, sequence uint64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || number < c.first || number-c.first >= uint64(len(c.flights)) {
+	if c.closed || number < c.first || number >= c.next {
 		return
 	}
-	f := &c.flights[number-c.first]
-	if f.answered {
+	f := c.flight(number)
+	if f.answered || !f.asks {
 		return
 	}
 	if err == nil && c.chained && sequence != f.sequence {
@@ -105,19 +121,27 @@ func (c *chain) answered(number, sequence uint64, err error) {
 	}
 }
 
-// advance lets go what was answered well, in order.
+// advance lets go what was answered well, in order, with what did not ask before it: that is stored
+// too, since each message is stored only behind the one before.
 func (c *chain) advance() {
-	n := 0
-	for n < len(c.flights) && c.flights[n].answered && c.flights[n].err == nil {
-		c.acked(&c.flights[n])
-		c.bytes -= c.flights[n].bytes
-		n++
+	end := c.first
+	for n := c.first; n < c.next; n++ {
+		f := c.flight(n)
+		if f.asks && (!f.answered || f.err != nil) {
+			break
+		}
+		if f.asks {
+			end = n + 1
+		}
 	}
-	c.first += uint64(n)
-	c.flights = c.flights[n:]
-	if len(c.flights) == 0 && cap(c.flights) < WindowMessages {
-		c.flights = make([]flight, 0, 2*WindowMessages)
+	if end == c.first {
+		return
 	}
+	for n := c.first; n < end; n++ {
+		c.bytes -= c.flight(n).bytes
+	}
+	c.acked(int(end-c.first), c.flight(end-1))
+	c.first = end
 }
 
 // complete notes that a record is wholly published once everything added so far is acknowledged,
@@ -125,8 +149,8 @@ func (c *chain) advance() {
 func (c *chain) complete(index uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := len(c.flights); n > 0 {
-		c.flights[n-1].through = index
+	if c.next > c.first {
+		c.flight(c.next - 1).through = index
 		return false
 	}
 	return true
@@ -139,13 +163,16 @@ func (c *chain) close() (suspects []flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	stored := len(c.flights) - 1
-	for stored >= 0 && (!c.flights[stored].answered || c.flights[stored].err != nil) {
+	stored := c.next // The number behind the last that was stored.
+	for stored > c.first {
+		if f := c.flight(stored - 1); f.answered && f.err == nil {
+			break
+		}
 		stored--
 	}
-	for i := 0; i < stored; i++ {
-		if c.flights[i].err != nil {
-			suspects = append(suspects, c.flights[i])
+	for n := c.first; n < stored; n++ {
+		if f := c.flight(n); f.err != nil {
+			suspects = append(suspects, *f)
 		}
 	}
 	return suspects
@@ -169,8 +196,8 @@ func (c *chain) outstanding() int {
 func (c *chain) oldest() (f flight, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.flights) == 0 {
+	if c.next == c.first {
 		return f, false
 	}
-	return c.flights[0], true
+	return *c.flight(c.first), true
 }

@@ -16,6 +16,9 @@ import (
 type encoder struct {
 	source        []byte // as a JSON string
 	reservationID gateway.AppendID
+	// stamp is the time at as a JSON string: many movements have the same.
+	stamp []byte
+	at    engine.Time
 }
 
 func newEncoder(node string, reservationID gateway.AppendID) encoder {
@@ -44,11 +47,7 @@ func (c *encoder) envelope(b []byte, p place, alert, typ string, m *engine.Movem
 	b = append(b, `","subject":`...)
 	b = quote(b, m.SKU)
 	b = append(b, `,"time":`...)
-	timeFrom := len(b)
-	b = append(b, '"')
-	b = time.UnixMilli(int64(m.At)).UTC().AppendFormat(b, gateway.TimeLayout)
-	b = append(b, '"')
-	timeTo := len(b)
+	b = append(b, c.time(m.At)...)
 	b = append(b, `,"datacontenttype":"application/json","sequence":"`...)
 	b = appendPadded(b, m.Sequence)
 	b = append(b, `","data":`...)
@@ -56,10 +55,21 @@ func (c *encoder) envelope(b []byte, p place, alert, typ string, m *engine.Movem
 	b = append(b[:len(b)-1], `,"event_id":"`...)
 	b = p.appendID(b)
 	b = append(b, `","occurred_at":`...)
-	b = append(b, b[timeFrom:timeTo]...)
+	b = append(b, c.stamp...)
 	b = append(b, `,"recorded_at":`...)
-	b = append(b, b[timeFrom:timeTo]...)
+	b = append(b, c.stamp...)
 	return append(b, "}}"...)
+}
+
+// time is a time as a JSON string, until the next call.
+func (c *encoder) time(at engine.Time) []byte {
+	if c.stamp == nil || c.at != at {
+		c.at = at
+		c.stamp = append(c.stamp[:0], '"')
+		c.stamp = time.UnixMilli(int64(at)).UTC().AppendFormat(c.stamp, gateway.TimeLayout)
+		c.stamp = append(c.stamp, '"')
+	}
+	return c.stamp
 }
 
 // appendAlertID appends the id of an event, or of an alert of it.

@@ -18,6 +18,13 @@ type Config struct {
 	// Connect opens a connection to NATS, with the given options behind the caller's own. It is
 	// called for every session. Required.
 	Connect func(opts ...nats.Option) (*nats.Conn, error)
+	// Embedded says that NATS is the server that Embedded started, in this process. Nobody else can
+	// publish to the streams there, so that one acknowledgement speaks for every message before it;
+	// elsewhere each is asked for, which tells of a message of somebody else between two of ours.
+	// And the server ends when the process does, so that a stream that is made there may write its
+	// messages to disk a moment after it has acknowledged them: what it loses when the process is
+	// killed is published again.
+	Embedded bool
 	// Node names the log that is published. It is in the source of the events, and a stream with
 	// messages of another node is left alone. Required.
 	Node string
@@ -38,6 +45,11 @@ type Config struct {
 	EventBytesMax int64
 	AlertBytesMax int64
 	Replicas      int
+
+	// Pace is how many changes and events a second there are to be, in all: what the growth of the
+	// log leaves of it, and at least PaceMin, is how many events are published. Zero is no limit;
+	// PaceDefault suits two cores.
+	Pace int
 
 	// StopWait bounds how long Run goes on after its context has ended, to publish what is durable.
 	StopWait time.Duration
@@ -82,8 +94,8 @@ func (c *Config) validate() error {
 	if c.AppendReservationID == nil {
 		errs = append(errs, errors.New("no AppendReservationID: it is required"))
 	}
-	if min(int64(c.SyncInterval), int64(c.MaxAge), int64(c.StopWait), c.EventBytesMax, c.AlertBytesMax) < 0 {
-		errs = append(errs, errors.New("times and sizes must not be negative"))
+	if min(int64(c.SyncInterval), int64(c.MaxAge), int64(c.StopWait), int64(c.Pace), c.EventBytesMax, c.AlertBytesMax) < 0 {
+		errs = append(errs, errors.New("times, sizes and rates must not be negative"))
 	}
 	return errors.Join(errs...)
 }

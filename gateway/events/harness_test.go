@@ -38,9 +38,10 @@ type harness struct {
 	logger *slog.Logger
 	logs   *logCatcher
 
-	mu     sync.Mutex
-	server *Server
-	last   *nats.Conn // the newest connection
+	mu      sync.Mutex
+	server  *Server
+	process *process   // of the server, unless it is in this one
+	last    *nats.Conn // the newest connection
 
 	config   Config
 	registry *prometheus.Registry
@@ -54,7 +55,7 @@ func newHarness(t testing.TB) *harness {
 	h.tune = func(o *Outbox) { o.doubtWait = 0 }
 	h.logger = slog.New(h.logs)
 	h.config = Config{
-		Feed: h.log, Connect: h.connect, Node: "n1", AppendReservationID: reservationID,
+		Feed: h.log, Connect: h.connect, Node: "n1", Embedded: true, AppendReservationID: reservationID,
 		SyncInterval: time.Millisecond, Logger: h.logger,
 	}
 	t.Cleanup(func() {
@@ -64,6 +65,17 @@ func newHarness(t testing.TB) *harness {
 		h.stopServer()
 	})
 	return h
+}
+
+// inBothModes runs a test with the outbox as beside its own server, and as beside another.
+func inBothModes(t *testing.T, test func(t *testing.T, h *harness)) {
+	for name, embedded := range map[string]bool{"embedded": true, "elsewhere": false} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t)
+			h.config.Embedded = embedded
+			test(t, h)
+		})
+	}
 }
 
 func (h *harness) startServer() {

@@ -14,18 +14,33 @@ const (
 	// is configured otherwise; SyncMargin is added for the syncing itself.
 	SyncIntervalDefault = 2 * time.Minute
 	SyncMargin          = 10 * time.Second
-	// DuplicatesWindow is how long JetStream remembers the ids of messages.
-	DuplicatesWindow = 2 * time.Minute
+	// AlertDuplicates is how long JetStream remembers the ids of alerts, so that none is stored twice.
+	// EventDuplicates is the same for events, which the chain keeps from being stored twice: each
+	// remembered id costs the server 100 bytes and a turn of the garbage collector.
+	AlertDuplicates = 2 * time.Minute
+	EventDuplicates = 100 * time.Millisecond
 
 	// WindowMessages and WindowBytes bound what is published and not acknowledged.
 	WindowMessages = 1024
 	WindowBytes    = 8 << 20
+	// AskEvery is how many messages of a chain share one acknowledgement, where they may.
+	AskEvery = 64
 	// BatchMessages and BatchBytes bound what is read from the log at once, whose alerts are
 	// published before its events; a batch is longer by at most one record.
 	BatchMessages = 512
 	BatchBytes    = 1 << 20
 	// BatchBytesKept bounds the buffer that is kept for the next batch.
 	BatchBytesKept = 4 << 20
+
+	// PaceDefault is how many changes and events a second are wanted at most: up to half of it in
+	// changes, each has its event at once. See Config.Pace.
+	PaceDefault = 120_000
+	// PaceMin is how many events a second are published however fast the log grows, so that the
+	// outbox never stands still.
+	PaceMin = 5_000
+	// PaceEvery is how often the growth of the log is measured, and the time whose grants may be
+	// saved up.
+	PaceEvery = 100 * time.Millisecond
 
 	// ConnectWait bounds one attempt to connect, AckWait the wait for one acknowledgement, AskWait
 	// one question to JetStream, and EndWait the wait for the last acknowledgements of a session

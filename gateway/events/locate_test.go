@@ -62,7 +62,7 @@ func TestBrokenChainIsReported(t *testing.T) {
 			h.tune = func(o *Outbox) {
 				c := newChain(true, o.acknowledged)
 				for n := range 2 {
-					c.add(flight{place: place{1, n, 3}, sequence: uint64(n + 1)})
+					c.add(flight{place: place{1, n, 3}, sequence: uint64(n + 1), asks: true})
 				}
 				c.answered(0, 0, errOutOfStep)
 				c.answered(1, 2, nil)
@@ -284,7 +284,7 @@ func TestStreamIsLookedAfter(t *testing.T) {
 		t.Fatal(err)
 	}
 	c = s.CachedInfo().Config
-	if c.MaxBytes != AlertBytesMaxDefault || c.MaxAge != time.Hour || c.Duplicates != DuplicatesWindow || c.Storage != jetstream.FileStorage {
+	if c.MaxBytes != AlertBytesMaxDefault || c.MaxAge != time.Hour || c.Duplicates != AlertDuplicates || c.Storage != jetstream.FileStorage {
 		t.Errorf("%+v", c)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // metrics is what an operator sees of the outbox.
 type metrics struct {
 	published, alerts, retries, gaps prometheus.Counter
-	connected                        prometheus.Gauge
+	connected, paced                 prometheus.Gauge
 }
 
 // newMetrics makes the metrics, and registers them unless r is nil.
@@ -28,6 +28,10 @@ func newMetrics(r prometheus.Registerer, o *Outbox) *metrics {
 			Name: "skua_outbox_connected",
 			Help: "1 while the outbox has a session with NATS, else 0.",
 		}),
+		paced: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "skua_outbox_paced",
+			Help: "1 while the outbox gives way to changes: it publishes less than it could. Else 0.",
+		}),
 	}
 	if r == nil {
 		return m
@@ -35,7 +39,7 @@ func newMetrics(r prometheus.Registerer, o *Outbox) *metrics {
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	r.MustRegister(m.published, m.alerts, m.retries, m.gaps, m.connected,
+	r.MustRegister(m.published, m.alerts, m.retries, m.gaps, m.connected, m.paced,
 		gauge("skua_outbox_lag_records", "Durable records of the log whose events are not published.",
 			func() float64 { return float64(o.lagRecords()) }),
 		gauge("skua_outbox_lag_seconds", "Age of the oldest durable record whose events are not published.",
@@ -55,8 +59,9 @@ func (o *Outbox) lagRecords() uint64 {
 func (o *Outbox) lag(now time.Time) time.Duration {
 	at := o.waiting.Load()
 	if c := o.current.Load(); c != nil {
-		f, _ := c.oldest()
-		at = int64(f.at)
+		if f, ok := c.oldest(); ok {
+			at = int64(f.at)
+		}
 	}
 	if at == 0 || o.lagRecords() == 0 {
 		return 0

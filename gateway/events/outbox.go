@@ -18,8 +18,8 @@ type Outbox struct {
 
 	published atomic.Uint64
 	settling  settling
-	// waiting is the time, in Unix milliseconds, of the oldest record that is not published, as
-	// far as known while there is no session; current is the chain of the session.
+	// waiting is the time, in Unix milliseconds, of the oldest record that is not published, as far
+	// as known while there is no session or it gives way; current is the chain of the session.
 	waiting atomic.Int64
 	current atomic.Pointer[chain]
 
@@ -33,6 +33,7 @@ type Outbox struct {
 	// doubtWait is DoubtWait, but in tests.
 	doubtWait time.Duration
 	episode   episode
+	pacer     pacer
 }
 
 // feedError is a failure of the log, which no other session can help.
@@ -47,6 +48,7 @@ func New(c Config) (*Outbox, error) {
 		return nil, fmt.Errorf("configure the outbox: %w", err)
 	}
 	o := &Outbox{c: c, encoder: newEncoder(c.Node, c.AppendReservationID), doubtWait: DoubtWait}
+	o.pacer.total = float64(c.Pace)
 	o.settling = settling{wait: c.SyncInterval + SyncMargin, settled: c.Cursor}
 	o.published.Store(c.Cursor)
 	o.metrics = newMetrics(c.Registerer, o)
@@ -113,6 +115,7 @@ func (o *Outbox) session(ctx context.Context, until uint64) error {
 		}
 		return err
 	}
+	o.waiting.Store(0)
 	o.current.Store(s.events)
 	o.metrics.connected.Set(1)
 	defer o.over(s)
@@ -148,6 +151,7 @@ func (o *Outbox) began(s *session, seen time.Time) {
 // over notes the end of a session.
 func (o *Outbox) over(s *session) {
 	o.metrics.connected.Set(0)
+	o.metrics.paced.Set(0)
 	o.waiting.Store(0)
 	if f, ok := s.events.oldest(); ok {
 		o.waiting.Store(int64(f.at))
@@ -155,13 +159,13 @@ func (o *Outbox) over(s *session) {
 	o.current.Store(nil)
 }
 
-// acknowledged notes that the stream has a message, and all before it. The lock of the chain is
-// held.
-func (o *Outbox) acknowledged(f *flight) {
-	o.setTail(f.place, f.sequence)
-	o.metrics.published.Inc()
-	o.settling.prove(f.sent)
-	o.acknowledge(f.through)
+// acknowledged notes that the stream has n messages more, and which is the last of them. The lock of
+// the chain is held.
+func (o *Outbox) acknowledged(n int, last *flight) {
+	o.setTail(last.place, last.sequence)
+	o.metrics.published.Add(float64(n))
+	o.settling.prove(last.sent)
+	o.acknowledge(last.through)
 	o.recovered()
 }
 

@@ -27,8 +27,10 @@ func seeded(t testing.TB) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-func TestEveryMovementOnceAndInOrder(t *testing.T) {
-	h, dice := newHarness(t), seeded(t)
+func TestEveryMovementOnceAndInOrder(t *testing.T) { inBothModes(t, onceAndInOrder) }
+
+func onceAndInOrder(t *testing.T, h *harness) {
+	dice := seeded(t)
 	h.startServer()
 	for range 500 {
 		h.log.random(dice)
@@ -115,8 +117,10 @@ func TestNoEventWithoutItsAlert(t *testing.T) {
 }
 
 // TestServerStopsUnderLoad stops the server again and again while movements come.
-func TestServerStopsUnderLoad(t *testing.T) {
-	h, dice := newHarness(t), seeded(t)
+func TestServerStopsUnderLoad(t *testing.T) { inBothModes(t, stopsUnderLoad) }
+
+func stopsUnderLoad(t *testing.T, h *harness) {
+	dice := seeded(t)
 	h.startServer()
 	h.startOutbox()
 	for range 10 {
@@ -141,8 +145,10 @@ func TestServerStopsUnderLoad(t *testing.T) {
 
 // TestServerLosesItsTail gives the server an older copy of its store, again and again: what it had
 // acknowledged and not synced when the power went.
-func TestServerLosesItsTail(t *testing.T) {
-	h, dice := newHarness(t), seeded(t)
+func TestServerLosesItsTail(t *testing.T) { inBothModes(t, losesItsTail) }
+
+func losesItsTail(t *testing.T, h *harness) {
+	dice := seeded(t)
 	h.config.SyncInterval = time.Hour // Nothing is settled, so that the log is not cut.
 	h.startServer()
 	h.startOutbox()
@@ -174,8 +180,10 @@ func TestServerLosesItsTail(t *testing.T) {
 
 // TestOutboxIsStoppedAnywhere starts a new outbox again and again, as after the end of a process:
 // the connection is cut with a window of messages on their way.
-func TestOutboxIsStoppedAnywhere(t *testing.T) {
-	h, dice := newHarness(t), seeded(t)
+func TestOutboxIsStoppedAnywhere(t *testing.T) { inBothModes(t, stoppedAnywhere) }
+
+func stoppedAnywhere(t *testing.T, h *harness) {
+	dice := seeded(t)
 	h.config.StopWait = time.Nanosecond
 	h.startServer()
 	interrupted := 0

@@ -8,21 +8,6 @@ import (
 	"github.com/skua-stock/skua/engine"
 )
 
-// The headers of a message, beside those that JetStream reads.
-const (
-	// HeaderContentType says that a message is a CloudEvent in structured mode.
-	HeaderContentType = "content-type"
-	// HeaderType is the type of the event, so that a consumer need not read the body to know it.
-	HeaderType = "Skua-Type"
-	// HeaderPlace is where the movement is in the log: index, number of the movement within the
-	// record, and how many movements the record has, as 4711-0-3.
-	HeaderPlace = "Skua-Place"
-	// HeaderNode is whose log that is.
-	HeaderNode = "Skua-Node"
-
-	contentType = "application/cloudevents+json"
-)
-
 // place is where a movement is in the log. Of its record's movements it is the nth, from 0.
 type place struct {
 	index uint64

@@ -24,10 +24,13 @@ type session struct {
 	cancel context.CancelFunc
 	lost   chan struct{} // closed when the connection is
 	inbox  string
-	header nats.Header
 	batch  batch
 
 	events, alerts *chain
+	eventHeader    *header
+	alertHeader    *header
+	// now is the time, as often as it is needed: when a batch is begun and after every waiting.
+	now time.Time
 	// sequence is that of the stream with everything that was published. next is the record that
 	// is read next, of which skip movements are in the stream already.
 	sequence uint64
@@ -43,9 +46,10 @@ const (
 
 // connect begins a session.
 func (o *Outbox) connect(ctx context.Context) (*session, error) {
-	s := &session{o: o, lost: make(chan struct{}), header: make(nats.Header), batch: batch{encoder: o.encoder}}
+	s := &session{o: o, lost: make(chan struct{}), batch: batch{encoder: o.encoder}}
 	s.events = newChain(true, o.acknowledged)
-	s.alerts = newChain(false, func(*flight) { o.metrics.alerts.Inc() })
+	s.alerts = newChain(false, func(n int, _ *flight) { o.metrics.alerts.Add(float64(n)) })
+	s.eventHeader, s.alertHeader = newHeader(o.c.Node), newHeader(o.c.Node)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	nc, err := o.c.Connect(
 		nats.Name("skua outbox "+o.c.Node), nats.NoReconnect(), nats.RetryOnFailedConnect(false),
@@ -106,6 +110,9 @@ func (s *session) follow(until uint64) (err error) {
 	f := s.o.c.Feed.Follow(s.next)
 	defer func() { err = errors.Join(err, f.Close()) }()
 	for until == 0 || s.next <= until {
+		if until == 0 {
+			s.giveWay()
+		}
 		index, err := s.batch.read(s.ctx, s.o.c.Feed, f, until, s.skip)
 		if err != nil {
 			return s.readFailure(err)
@@ -114,8 +121,27 @@ func (s *session) follow(until uint64) (err error) {
 		if err := s.publishBatch(); err != nil {
 			return err
 		}
+		s.o.pacer.spend(len(s.batch.events))
 	}
 	return s.await(s.events)
+}
+
+// giveWay waits while changes go first, or until the session is over.
+func (s *session) giveWay() {
+	paced := 0.0
+	for s.ctx.Err() == nil {
+		_, newest := s.o.c.Feed.Bounds()
+		pause := s.o.pacer.wait(time.Now(), newest)
+		if pause == 0 {
+			break
+		}
+		paced = 1
+		s.o.metrics.paced.Set(paced)
+		s.o.waiting.Store(int64(s.batch.last)) // What is next is as old, or a little younger.
+		sleep(s.ctx, pause)
+	}
+	s.o.metrics.paced.Set(paced)
+	s.o.waiting.Store(0)
 }
 
 // readFailure says whether a record could not be read because the session was over already.
@@ -135,8 +161,9 @@ func (s *session) readFailure(err error) error {
 // events.
 func (s *session) publishBatch() error {
 	b := &s.batch
+	s.now = time.Now()
 	for i := range b.alerts {
-		if err := s.publish(s.alerts, &b.alerts[i]); err != nil {
+		if err := s.publishAlert(&b.alerts[i]); err != nil {
 			return err
 		}
 	}
@@ -148,7 +175,8 @@ func (s *session) publishBatch() error {
 	i := 0
 	for _, r := range b.records {
 		for ; i < r.events; i++ {
-			if err := s.publish(s.events, &b.events[i]); err != nil {
+			asks := !s.o.c.Embedded || i%AskEvery == AskEvery-1 || i == len(b.events)-1
+			if err := s.publishEvent(&b.events[i], asks); err != nil {
 				return err
 			}
 		}
@@ -159,46 +187,35 @@ func (s *session) publishBatch() error {
 	return nil
 }
 
-// publish sends one message, when there is room for it in the window.
-func (s *session) publish(c *chain, m *message) error {
+// publishEvent sends the next message of the chain, when there is room for it in the window.
+func (s *session) publishEvent(m *message, asks bool) error {
+	s.sequence++
+	s.eventHeader.expect(s.sequence - 1)
+	return s.publish(s.events, s.eventHeader, answerEvent, m, flight{sequence: s.sequence, asks: asks})
+}
+
+// publishAlert sends an alert, which always asks for an answer: it is stored whatever becomes of
+// others.
+func (s *session) publishAlert(m *message) error {
+	return s.publish(s.alerts, s.alertHeader, answerAlert, m, flight{asks: true})
+}
+
+func (s *session) publish(c *chain, h *header, kind byte, m *message, f flight) error {
 	if err := s.awaitRoom(c); err != nil {
 		return err
 	}
-	f := flight{place: m.place, at: m.at, sent: time.Now(), bytes: m.to - m.from, through: m.place.through()}
-	kind := byte(answerAlert)
-	h := s.header
-	if c == s.events {
-		kind = answerEvent
-		set(h, nats.ExpectedLastSeqHdr, strconv.FormatUint(s.sequence, 10))
-		s.sequence++
-		f.sequence = s.sequence
-	} else {
-		delete(h, nats.ExpectedLastSeqHdr)
+	f.place, f.at, f.sent, f.bytes, f.through = m.place, m.at, s.now, m.to-m.from, m.place.through()
+	number, asks := c.add(f)
+	out := nats.Msg{Subject: m.subject, Header: h.of(m), Data: s.batch.buf[m.from:m.to]}
+	if asks {
+		reply := append(append(make([]byte, 0, 64), s.inbox...), '.', kind)
+		out.Reply = string(strconv.AppendUint(reply, number, 10))
 	}
-	set(h, nats.MsgIdHdr, m.id)
-	set(h, HeaderContentType, contentType)
-	set(h, HeaderType, m.typ)
-	set(h, HeaderPlace, m.place.String())
-	set(h, HeaderNode, s.o.c.Node)
-	number := c.add(f)
-	reply := strconv.AppendUint(append([]byte(s.inbox), '.', kind), number, 10)
-	err := s.nc.PublishMsg(&nats.Msg{
-		Subject: m.subject, Reply: string(reply), Header: h, Data: s.batch.buf[m.from:m.to],
-	})
-	if err != nil {
+	if err := s.nc.PublishMsg(&out); err != nil {
 		c.answered(number, 0, err)
 		return fmt.Errorf("publish %s: %w", m.place, err)
 	}
 	return nil
-}
-
-// set sets a header field in the memory of the one before.
-func set(h nats.Header, name, value string) {
-	if v := h[name]; len(v) == 1 {
-		v[0] = value
-	} else {
-		h[name] = []string{value}
-	}
 }
 
 func (s *session) awaitRoom(c *chain) error {
@@ -230,6 +247,7 @@ func (s *session) await(c *chain) error {
 func (s *session) awaitMove(c *chain) error {
 	select {
 	case <-c.moved:
+		s.now = time.Now()
 		return nil
 	case <-s.ctx.Done():
 		if err := c.failure(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,13 +17,22 @@ import (
 type wanted struct {
 	name, description, subjects string
 	bytesMax                    int64
+	duplicates                  time.Duration
+	persist                     jetstream.PersistModeType
 }
 
 func (o *Outbox) wanted() [2]wanted {
-	return [2]wanted{
-		{Stream, "Every movement of stock, in order.", SubjectPrefix + ">", o.c.EventBytesMax},
-		{AlertStream, "Movements of stock that people act on.", AlertPrefix + ">", o.c.AlertBytesMax},
+	events := wanted{
+		name: Stream, description: "Every movement of stock, in order.", subjects: SubjectPrefix + ">",
+		bytesMax: o.c.EventBytesMax, duplicates: EventDuplicates,
 	}
+	if o.c.Embedded {
+		events.persist = jetstream.AsyncPersistMode
+	}
+	return [2]wanted{events, {
+		name: AlertStream, description: "Movements of stock that people act on.", subjects: AlertPrefix + ">",
+		bytesMax: o.c.AlertBytesMax, duplicates: AlertDuplicates,
+	}}
 }
 
 // ensure makes the stream what the outbox wants, and leaves alone what it does not care about. It
@@ -32,7 +42,7 @@ func (o *Outbox) ensure(ctx context.Context, js jetstream.JetStream, w wanted) (
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		s, err = js.CreateStream(ctx, o.stream(jetstream.StreamConfig{
 			Name: w.name, Description: w.description, Storage: jetstream.FileStorage,
-			Replicas: max(1, o.c.Replicas), Duplicates: DuplicatesWindow, AllowDirect: true,
+			Replicas: max(1, o.c.Replicas), PersistMode: w.persist, AllowDirect: true,
 		}, w))
 		if err == nil {
 			o.c.Logger.Info("stream made", "stream", w.name)
@@ -59,7 +69,7 @@ func (o *Outbox) stream(c jetstream.StreamConfig, w wanted) jetstream.StreamConf
 	}
 	c.Retention, c.Discard, c.NoAck = jetstream.LimitsPolicy, jetstream.DiscardOld, false
 	c.MaxAge, c.MaxBytes, c.MaxMsgs, c.MaxMsgsPerSubject = o.c.MaxAge, w.bytesMax, -1, -1
-	c.Duplicates = min(DuplicatesWindow, c.MaxAge)
+	c.Duplicates = min(w.duplicates, c.MaxAge)
 	if o.c.Replicas != 0 {
 		c.Replicas = o.c.Replicas
 	}

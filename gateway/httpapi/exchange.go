@@ -36,8 +36,8 @@ type exchange struct {
 func (s *Server) handle(o *gateway.Operation, do func(x *exchange) *gateway.Problem) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		started := time.Now()
-		s.metrics.InFlight.Inc()
-		defer s.metrics.InFlight.Dec()
+		s.inFlight.Add(1)
+		defer s.inFlight.Add(-1)
 		x := &exchange{Context: c, requestID: requestID(c.Request()), out: takeBuffer()}
 		defer x.out.free()
 		c.Response().Header()[requestIDHeader] = []string{x.requestID}

@@ -49,6 +49,7 @@ type Server struct {
 	stopping context.Context
 	stop     context.CancelFunc
 	streams  atomic.Int64
+	inFlight *atomic.Int64
 }
 
 // New makes the door. It listens to nothing yet.
@@ -69,6 +70,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, metrics: cfg.Metrics.Door("http"), log: cfg.Logger,
 	}
 	s.reader = gateway.Reader{Port: cfg.Port, Books: cfg.Books, Metrics: s.metrics}
+	s.inFlight = s.metrics.InFlight()
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.http = http.Server{
 		Handler:           s.routes(),

@@ -3,7 +3,6 @@ package natsapi
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -16,37 +15,45 @@ import (
 	"github.com/skua-stock/skua/gateway"
 )
 
-// call is one request and its answer.
+// call is one request under way.
 type call struct {
 	server    *Server
 	endpoint  *endpoint
 	reply     string
 	requestID string
 	started   time.Time
-	// problem is set when the request was refused before it was handed over; body when the
-	// answer is written already. Otherwise answer has it.
-	problem *gateway.Problem
-	body    []byte
-	answer  engine.Answer
-	// command is what answer answers.
-	command *engine.Command
-	// put is the method fill, bound once so that handing it over allocates nothing.
+	message   gateway.Message
+	// put is the method answered, bound once so that handing it over allocates nothing.
 	put func(*engine.Answer)
 }
 
-var calls = sync.Pool{New: func() any {
-	c := new(call)
-	c.put = c.fill
-	return c
-}}
+var calls = sync.Pool{New: func() any { return new(call) }}
 
-func (c *call) fill(a *engine.Answer) {
-	c.answer = *a
-	c.finish()
+// answered files the answer while it is lent.
+func (c *call) answered(a *engine.Answer) { c.finish(nil, nil, a) }
+
+// finish files what the call came to, and ends it. It never waits for the connection.
+func (c *call) finish(p *gateway.Problem, body *[]byte, a *engine.Answer) {
+	if p != nil && p.Cause != nil && c.requestID == "" {
+		c.requestID = nats.NewInbox()[len(nats.InboxPrefix):]
+	}
+	c.server.out.put(c, p, body, a)
+	c.message.Reset()
+	c.reply, c.requestID = "", ""
+	calls.Put(c)
 }
 
-// finish passes the call on to a responder. It never blocks: there is room for all in flight.
-func (c *call) finish() { c.server.done <- c }
+// refuse answers at once, past the responder, which may have stopped, and for whom there may be too
+// much already. The handler waits for the connection then, and takes no more requests meanwhile.
+func (c *call) refuse(kind *gateway.ProblemKind, detail string) {
+	a := answer{
+		endpoint: c.endpoint, reply: c.reply, requestID: c.requestID, started: c.started,
+		problem: &gateway.Problem{Kind: kind, Detail: detail},
+	}
+	c.server.send(&a, gateway.AppendProblem(nil, a.problem, a.requestID), 0)
+	c.server.count(&a, time.Since(a.started))
+	c.server.inFlight.Add(-1)
+}
 
 const requestIDHeader = "X-Request-Id"
 
@@ -58,16 +65,14 @@ func (s *Server) handler(e *endpoint) func(micro.Request) {
 		if c == nil {
 			return
 		}
-		m := new(gateway.Message)
-		c.problem = guarded(func() *gateway.Problem { return s.decode(o, req, m) })
+		p := guarded(func() *gateway.Problem { return s.decode(o, req, &c.message) })
 		switch {
-		case c.problem != nil:
-			c.finish()
+		case p != nil:
+			c.finish(p, nil, nil)
 		case o == gateway.ListItems || o == gateway.HistoryOf || o == gateway.Batch:
-			s.goSlowly(c, m, req.Data())
+			s.goSlowly(c, req.Data())
 		default:
-			c.command = &m.Command
-			s.cfg.Port.Submit(&m.Command, c.put)
+			s.cfg.Port.Submit(&c.message.Command, c.put)
 		}
 	}
 }
@@ -75,24 +80,24 @@ func (s *Server) handler(e *endpoint) func(micro.Request) {
 // begin takes a request, or refuses it at once and returns nil.
 func (s *Server) begin(e *endpoint, req micro.Request) *call {
 	c := calls.Get().(*call)
+	if c.put == nil {
+		c.put = c.answered
+	}
 	c.server, c.endpoint, c.reply, c.started = s, e, req.Reply(), time.Now()
-	c.requestID = ""
 	if h := req.Headers(); h != nil {
 		if id := h.Get(requestIDHeader); len(id) <= gateway.RequestIDBytesMax {
 			c.requestID = id
 		}
 	}
 	n := s.inFlight.Add(1)
-	s.metrics.InFlight.Inc()
 	switch {
 	case s.stopped.Load():
-		c.problem = &gateway.Problem{Kind: gateway.Unavailable, Detail: "the server is stopping"}
+		c.refuse(gateway.Unavailable, "the server is stopping")
 	case n > inFlightMax:
-		c.problem = &gateway.Problem{Kind: gateway.Overloaded, Detail: "too many requests are in flight over NATS; nothing was done"}
+		c.refuse(gateway.Overloaded, "too many requests are in flight over NATS; nothing was done")
 	default:
 		return c
 	}
-	c.send(nil)
 	return nil
 }
 
@@ -157,29 +162,36 @@ func readHeaders(o *gateway.Operation, h nats.Header, m *gateway.Message) *gatew
 }
 
 // goSlowly does what takes many commands or reads the disk, on a goroutine of its own.
-func (s *Server) goSlowly(c *call, m *gateway.Message, raw []byte) {
+func (s *Server) goSlowly(c *call, raw []byte) {
 	select {
 	case s.slow <- struct{}{}:
 	default:
-		c.problem = &gateway.Problem{Kind: gateway.Overloaded, Detail: "too many batches and lists are under way over NATS; nothing was done"}
-		c.finish()
+		p := &gateway.Problem{Kind: gateway.Overloaded, Detail: "too many batches and lists are under way over NATS; nothing was done"}
+		c.finish(p, nil, nil)
 		return
 	}
 	go func() {
-		defer func() { <-s.slow; c.finish() }()
 		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.AnswerWait)
 		defer cancel()
-		c.problem = guarded(func() (p *gateway.Problem) {
+		body := takeBody()
+		p := guarded(func() (p *gateway.Problem) {
+			m := &c.message
 			switch c.endpoint.operation {
 			case gateway.Batch:
-				c.body, p = s.reader.Batch(ctx, nil, raw)
+				*body, p = s.reader.Batch(ctx, *body, raw)
 			case gateway.ListItems:
-				c.body, _, p = s.reader.Items(ctx, nil, m.Limit, m.Cursor.S)
+				*body, _, p = s.reader.Items(ctx, *body, m.Limit, m.Cursor.S)
 			case gateway.HistoryOf:
-				c.body, _, p = s.reader.History(ctx, nil, m.SKU.S, m.Limit, m.Cursor.S)
+				*body, _, p = s.reader.History(ctx, *body, m.SKU.S, m.Limit, m.Cursor.S)
 			}
 			return p
 		})
+		<-s.slow
+		if p != nil {
+			freeBody(body)
+			body = nil
+		}
+		c.finish(p, body, nil)
 	}()
 }
 
@@ -191,82 +203,4 @@ func guarded(do func() *gateway.Problem) (p *gateway.Problem) {
 		}
 	}()
 	return do()
-}
-
-// respond writes answers as they come.
-func (s *Server) respond() {
-	var b []byte
-	for c := range s.done {
-		b = c.send(b[:0])
-		if cap(b) > bufferKeptMax {
-			b = nil
-		}
-	}
-}
-
-// send writes the answer with the help of a buffer, which it returns, and ends the call.
-func (c *call) send(b []byte) []byte {
-	s, o := c.server, c.endpoint.operation
-	if c.problem == nil && c.body == nil {
-		c.problem = gateway.ProblemIn(&c.answer)
-	}
-	var header nats.Header
-	if c.problem == nil {
-		b, header = c.success(b)
-		if most := s.conn.MaxPayload(); most > 0 && int64(len(b)+headerBytes) > most {
-			c.problem = gateway.AnswerTooLarge(len(b), most)
-		}
-	}
-	if c.problem != nil {
-		s.logProblem(c)
-		b = gateway.AppendProblem(b[:0], c.problem, c.requestID)
-		header = nats.Header{
-			micro.ErrorHeader:     {c.problem.Kind.Code},
-			micro.ErrorCodeHeader: {strconv.Itoa(c.problem.Kind.Status)},
-		}
-	}
-	if c.reply != "" {
-		err := s.conn.PublishMsg(&nats.Msg{Subject: c.reply, Header: header, Data: b})
-		if err != nil {
-			s.log.Warn("answer not sent", "operation", o.Name, "error", err)
-		}
-	}
-	took := time.Since(c.started)
-	s.metrics.Answered(o, c.problem, took)
-	c.endpoint.count(c.problem, took)
-	c.problem, c.body, c.answer, c.command = nil, nil, engine.Answer{}, nil
-	calls.Put(c)
-	s.metrics.InFlight.Dec()
-	s.inFlight.Add(-1)
-	return b
-}
-
-// success writes the answer to a request that was neither refused nor failed.
-func (c *call) success(b []byte) ([]byte, nats.Header) {
-	if c.body != nil {
-		return append(b, c.body...), nil
-	}
-	gateway.OrderLines(c.command, &c.answer)
-	b = gateway.AppendAnswer(b, c.endpoint.operation.Op, &c.answer, c.server.cfg.Port.AppendReservationID)
-	if c.answer.Replayed {
-		return b, nats.Header{gateway.ReplayedHeader: {"true"}}
-	}
-	return b, nil
-}
-
-// logProblem logs what an operator has to know.
-func (s *Server) logProblem(c *call) {
-	level := slog.LevelDebug
-	if c.problem.Cause != nil {
-		level = slog.LevelError
-		if c.requestID == "" {
-			c.requestID = nats.NewInbox()[len(nats.InboxPrefix):]
-		}
-	}
-	if !s.log.Enabled(context.Background(), level) {
-		return
-	}
-	s.log.LogAttrs(context.Background(), level, "request refused",
-		slog.String("request_id", c.requestID), slog.String("operation", c.endpoint.operation.Name),
-		slog.String("code", c.problem.Kind.Code), slog.String("detail", c.problem.Detail), slog.Any("error", c.problem.Cause))
 }

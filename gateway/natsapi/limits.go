@@ -18,6 +18,8 @@ const (
 	// headerBytes is more than the headers of an answer take, which count against the largest
 	// payload too.
 	headerBytes = 256
-	// bufferKeptMax bounds the buffer that a responder keeps for its next answer, in bytes.
-	bufferKeptMax = 64 << 10
+	// answersKeptMax and textKeptMax bound the memory that is kept for the next answers, in answers
+	// and in bytes.
+	answersKeptMax = 4096
+	textKeptMax    = 1 << 20
 )

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -47,11 +46,13 @@ type Server struct {
 	service micro.Service
 	// endpoints finds the counts of an operation by its name.
 	endpoints map[string]*endpoint
-	// done has the requests whose answer is there. It has room for all that can be in flight.
-	done     chan *call
-	slow     chan struct{}
-	inFlight atomic.Int64
-	stopped  atomic.Bool
+	out       outgoing
+	slow      chan struct{}
+	inFlight  *atomic.Int64
+	stopped   atomic.Bool
+	// id is the port's, bound once.
+	id             gateway.AppendID
+	problemHeaders map[*gateway.ProblemKind]nats.Header
 }
 
 var semantic = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
@@ -72,8 +73,9 @@ func New(conn *nats.Conn, cfg Config) (*Server, error) {
 	s := &Server{
 		conn: conn, cfg: cfg, reader: gateway.Reader{Port: cfg.Port, Books: cfg.Books, Metrics: metrics}, metrics: metrics,
 		log: cfg.Logger, endpoints: make(map[string]*endpoint),
-		done: make(chan *call, inFlightMax), slow: make(chan struct{}, slowMax),
+		inFlight: metrics.InFlight(), slow: make(chan struct{}, slowMax), id: cfg.Port.AppendReservationID, problemHeaders: problemHeaders(),
 	}
+	s.out.wake = make(chan struct{}, 1)
 	for _, o := range gateway.Operations() {
 		s.endpoints[o.Name] = &endpoint{operation: o}
 	}
@@ -94,11 +96,9 @@ func New(conn *nats.Conn, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("add the nats service: %w", err)
 	}
 	s.service = service
-	for range max(2, runtime.GOMAXPROCS(0)) {
-		go s.respond()
-	}
+	go s.respond()
 	if err := s.addEndpoints(); err != nil {
-		close(s.done)
+		close(s.out.wake)
 		return nil, errors.Join(err, service.Stop())
 	}
 	return s, nil
@@ -147,7 +147,7 @@ func (s *Server) Stop(ctx context.Context) error {
 			return errors.Join(err, fmt.Errorf("stop the nats service: %d requests are not answered: %w", s.inFlight.Load(), ctx.Err()))
 		}
 	}
-	close(s.done)
+	close(s.out.wake)
 	return errors.Join(err, s.flush(ctx))
 }
 
