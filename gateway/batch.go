@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"sync"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -34,7 +34,9 @@ const rejectEverything = "reject_everything"
 type batch struct {
 	gathering
 	port    Port
-	members []member
+	members []*member
+	// all are the members that there is memory for; the batch has the first of them.
+	all []*member
 	// results has what the operations that were handed over came to, in the order of the answers;
 	// succeeded counts their successes by operation. The gathering guards both.
 	results   []byte
@@ -52,60 +54,66 @@ type member struct {
 	// from and to are where the result is.
 	from, to int
 
-	// self, batch and index say whom put is bound to.
-	self  *member
 	batch *batch
 	index int
 	// put is the method file, bound once so that handing it over allocates nothing.
 	put func(*engine.Answer)
 }
 
-var batches = sync.Pool{New: func() any { return new(batch) }}
+// batches is memory of batches that are over. A pool of the library would lose it at each garbage
+// collection, which large batches bring about themselves.
+var batches = make(chan *batch, batchesKeptMax)
 
-// add makes room for one more operation.
+func takeBatch() *batch {
+	select {
+	case b := <-batches:
+		return b
+	default:
+		return new(batch)
+	}
+}
+
+// add makes room for one more operation. A member stays where it is, for answers find it there.
 func (b *batch) add() *member {
 	n := len(b.members)
-	if n < cap(b.members) {
-		b.members = b.members[:n+1]
-	} else {
-		b.members = append(b.members, member{})
+	if n == len(b.all) {
+		more := make([]member, membersAtOnce)
+		for i := range more {
+			m := &more[i]
+			m.batch, m.index, m.put = b, n+i, m.file
+			b.all = append(b.all, m)
+		}
 	}
-	m := &b.members[n]
+	b.members = b.all[:n+1]
+	m := b.members[n]
 	m.message.Reset()
 	m.operation, m.problem, m.skus, m.from, m.to = nil, nil, m.skus[:0], 0, 0
 	return m
 }
 
-// bind readies the members for their answers, once all are there and stay where they are.
-func (b *batch) bind() {
-	for i := range b.members {
-		if m := &b.members[i]; m.self != m || m.batch != b {
-			m.self, m.batch, m.index = m, b, i
-			m.put = m.file
-		}
-	}
-}
-
 // free gives the memory back.
 func (b *batch) free() {
-	if cap(b.members) > membersKeptMax || cap(b.results) > resultsKeptMax {
+	if len(b.all) > membersKeptMax || cap(b.results) > resultsKeptMax {
 		return
 	}
-	b.members, b.results = b.members[:0], b.results[:0]
+	b.members, b.results = nil, b.results[:0]
 	b.port, b.reader, b.succeeded = nil, nil, [len(plainShapes)]int{}
-	batches.Put(b)
+	select {
+	case batches <- b:
+	default:
+	}
 }
 
 // Batch does a batch and writes a [BatchAnswer].
 func (r *Reader) Batch(ctx context.Context, b, raw []byte) ([]byte, *Problem) {
-	run := batches.Get().(*batch)
+	run := takeBatch()
 	run.port, run.reader = r.Port, r
 	policy, p := run.decode(raw)
 	if p != nil {
 		return b, p
 	}
-	run.bind()
 	run.begin(len(run.members))
+	run.results = slices.Grow(run.results, len(run.members)*resultBytes)
 	switch {
 	case policy != rejectEverything:
 		run.each(ctx)
@@ -117,12 +125,13 @@ func (r *Reader) Batch(ctx context.Context, b, raw []byte) ([]byte, *Problem) {
 		}
 	}
 	whole := run.end()
+	b = slices.Grow(b, len(run.results)+len(run.members)+len(`{"results":[]}`))
 	b = append(b, `{"results":[`...)
-	for i := range run.members {
+	for i, m := range run.members {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = run.appendResult(b, &run.members[i])
+		b = run.appendResult(b, m)
 	}
 	r.Metrics.succeeded(&run.succeeded)
 	if whole {
@@ -136,12 +145,12 @@ func (b *batch) decode(raw []byte) (policy string, p *Problem) {
 	policy, ok := b.plainly(raw)
 	if ok {
 		for i := range b.members {
-			m := &b.members[i]
+			m := b.members[i]
 			m.problem = Check(b.port, &m.message.Command, m.message.ID.S)
 		}
 		return policy, nil
 	}
-	b.members = b.members[:0]
+	b.members = nil
 	var req BatchRequest
 	if p := decode(raw, &req); p != nil {
 		return "", p
@@ -236,7 +245,7 @@ func (b *batch) spoiled() bool {
 // refuseRest gives every operation without a problem that of its siblings.
 func (b *batch) refuseRest() {
 	for i := range b.members {
-		if m := &b.members[i]; m.problem == nil {
+		if m := b.members[i]; m.problem == nil {
 			m.problem = newProblem(KindOf(engine.LinkedLineFailed), "", "another operation of the batch was refused")
 		}
 	}

@@ -17,7 +17,7 @@ func (b *batch) each(ctx context.Context) {
 		b.late = !b.findItems(ctx)
 	}
 	for i := range b.members {
-		m := &b.members[i]
+		m := b.members[i]
 		if m.problem != nil {
 			continue
 		}
@@ -66,7 +66,7 @@ func (b *batch) findItems(ctx context.Context) bool {
 	g.begin(len(b.members))
 	defer g.end()
 	for i := range b.members {
-		m := &b.members[i]
+		m := b.members[i]
 		if m.problem != nil {
 			continue
 		}

@@ -26,10 +26,15 @@ const (
 	RequestIDBytesMax = 128
 	// linesKeptMax bounds the memory for lines that is kept for the next command, in lines.
 	linesKeptMax = 64
-	// membersKeptMax and resultsKeptMax bound the memory of a batch that is kept for the next one, in
-	// operations and in bytes.
+	// batchesKeptMax bounds the batches whose memory is kept for the next ones; membersKeptMax and
+	// resultsKeptMax what is kept of one, in operations and in bytes.
+	batchesKeptMax = 8
 	membersKeptMax = 1024
-	resultsKeptMax = 1 << 20
+	resultsKeptMax = 512 << 10
+	// membersAtOnce is how many operations a batch gets memory for at once.
+	membersAtOnce = 64
+	// resultBytes is what the result of an operation usually takes, in bytes.
+	resultBytes = 320
 	// fieldBytesMax bounds how much of a client's own member names a problem repeats, in bytes.
 	fieldBytesMax = 200
 	// RetryAfter is what a refused client is told to wait when there is too much load.

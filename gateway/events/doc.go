@@ -12,7 +12,10 @@
 // # How nothing is lost, doubled or reordered
 //
 // Each message of STOCK_EVENTS says which sequence the stream must be at before it. So the messages
-// are a chain: when one is not stored, none after it is. Many are on their way at once. On any
+// are a chain: when one is not stored, none after it is. Many are on their way at once, and where
+// nobody else can publish one acknowledgement speaks for all before it: every [AskEvery]-th message
+// asks, and the last of what is there. With a NATS of the user each message asks, so that one of
+// somebody else between two of ours is found. On any
 // failure (a refusal, a time-out, a lost connection) the session ends: nothing more is sent, the
 // answers to what was sent are awaited, and a new session asks the leader of the stream for its
 // last message. Every message has its place in its header: the log index, the number of the
@@ -23,7 +26,19 @@
 // A message that was given up may still arrive at the stream later. That does no harm: it is only
 // stored at the sequence where the same movement belongs.
 //
-// JetStream acknowledges before it syncs to disk. [Outbox.Settled] is therefore behind
+// # How publishing gives way
+//
+// An event costs about as much processor time as the change itself, so when changes come fast the
+// outbox lags and lets them go first: [Config.Pace] is how many changes and events a second there
+// are to be, and what the growth of the log (measured every [PaceEvery]) leaves of that is published,
+// at least [PaceMin]. So up to half the pace in changes, every change has its event at once, and an
+// idle or moderately loaded outbox never waits; beyond, the lag grows, shows in the metrics, and is
+// made up for, within the same pace, when the changes become fewer. A lag is only ever bounded by
+// the bytes of the log, beyond which new changes are refused.
+//
+// # When an event is on disk
+//
+// JetStream acknowledges before it syncs to disk, and the embedded server even before it writes. [Outbox.Settled] is therefore behind
 // [Outbox.Published]: it is the log index whose events were still in the stream one sync interval
 // after they were acknowledged. Only below that may the log be cut.
 //
