@@ -191,7 +191,7 @@ func (s *server) keepEvents() error {
 		Cursor: cursor,
 		Feed:   s.node, Connect: s.dial, Node: s.node.Store.Manifest.Node, AppendReservationID: s.node.AppendReservationID,
 		SyncInterval: interval, MaxAge: s.cfg.EventsAge, EventBytesMax: s.cfg.EventsBytes,
-		StopWait: s.cfg.StopWait / 2, Logger: s.log, Registerer: s.metrics,
+		Embedded: s.cfg.NATS == "", Pace: events.PaceDefault, StopWait: s.cfg.StopWait / 2, Logger: s.log, Registerer: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("publish events: %w", err)

@@ -38,9 +38,10 @@
 //
 // # When an event is on disk
 //
-// JetStream acknowledges before it syncs to disk, and the embedded server even before it writes. [Outbox.Settled] is therefore behind
-// [Outbox.Published]: it is the log index whose events were still in the stream one sync interval
-// after they were acknowledged. Only below that may the log be cut.
+// JetStream acknowledges before it syncs to disk, and the embedded server even before it writes.
+// [Outbox.Settled] is therefore behind [Outbox.Published]: it is the log index whose events were
+// still in the stream one sync interval after they were acknowledged. Only below that may the log
+// be cut.
 //
 // One Outbox owns the stream. Nobody else may publish to its subjects; the embedded server sees to
 // that, with another server permissions must.
