@@ -52,7 +52,14 @@ func (s *Stock) applySettings(e *Event) {
 		s.misfit(e, "the item exists: %v", s.exists)
 	}
 	s.exists = true
-	s.settings = *e.Settings
+	s.decide(e.Settings)
+}
+
+// decide takes settings, which nobody changes any more.
+func (s *Stock) decide(settings *Settings) {
+	if s.settings = settings; settings.Equal(&noSettings) {
+		s.settings = &noSettings
+	}
 }
 
 // applyCounts moves one level from Before to After and returns its index.
@@ -80,19 +87,19 @@ func (s *Stock) applyCounts(e *Event) int {
 func (s *Stock) open(r *Record, act *Act, e *Event, level int) {
 	if p := s.acting; p != 0 {
 		h := s.holds.at(p)
-		rest := s.holds.extra(h)
+		rest := s.holds.giveRest(h)
 		rest.lines = append(rest.lines, holdLine{level: int32(level), LineStatus: e.Line})
 		return
 	}
 	p, h := s.holds.add(act.Reservation.Nonce)
 	h.deadline, h.state, h.level, h.LineStatus = act.ExpiresAt, act.State, int32(level), e.Line
 	if act.Owner != "" {
-		s.holds.extra(h).owner = act.Owner
+		s.holds.giveRest(h).owner = act.Owner
 	}
 	if act.Reservation.Home != s.sku {
-		s.holds.extra(h).home = act.Reservation.Home
+		s.holds.giveRest(h).home = act.Reservation.Home
 	} else if others := linesElsewhere(r, act, e.Stock); others != nil {
-		s.holds.extra(h).others = others
+		s.holds.giveRest(h).others = others
 	}
 	s.acting = p
 	s.touch(p, h)
@@ -155,13 +162,16 @@ func (s *Stock) settle(act *Act) {
 		return
 	}
 	if s.tracked && h.saved {
-		s.gone = append(s.gone, h.nonce)
+		rest := s.extra()
+		rest.gone = append(rest.gone, h.nonce)
 	}
 	s.holds.remove(p)
 }
 
 func (s *Stock) free(through Time) {
-	s.queue.move(through, &s.draining)
+	if s.HasDue(through) {
+		s.queue.move(through, &s.extra().draining)
+	}
 	s.freedThrough = max(s.freedThrough, through)
 }
 

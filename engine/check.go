@@ -77,8 +77,8 @@ func (hs *holds) check() error {
 			return fmt.Errorf("place %d is free and taken", p)
 		}
 	}
-	if live != hs.live || live+free != int(hs.used) || hs.index != nil && len(hs.index) != live {
-		return fmt.Errorf("%d holds and %d free places of %d, counted as %d, indexed as %d", live, free, hs.used, hs.live, len(hs.index))
+	if live != int(hs.live) || live+free != int(hs.used) || hs.indexed() && len(hs.more.index) != live {
+		return fmt.Errorf("%d holds and %d free places of %d, counted as %d, or indexed wrong", live, free, hs.used, hs.live)
 	}
 	return wrong
 }
@@ -86,14 +86,14 @@ func (hs *holds) check() error {
 // checkQueue holds the deadlines against the holds that are linked to them.
 func (s *Stock) checkQueue(linked int) error {
 	queued := 0
-	for _, q := range [...]*deadlines{&s.queue, &s.draining} {
+	for _, q := range [...]*deadlines{&s.queue, &s.extra().draining} {
 		first, last := Time(0), Time(0)
 		var wrong error
 		q.each(func(d *due) bool {
 			switch {
 			case last != 0 && d.at <= last:
 				wrong = fmt.Errorf("deadline %d comes after a later one", d.at)
-			case (d.at <= s.freedThrough) != (q == &s.draining) || d.n == 0:
+			case (d.at <= s.freedThrough) != (q != &s.queue) || d.n == 0:
 				wrong = fmt.Errorf("deadline %d is in the wrong queue", d.at)
 			default:
 				wrong = s.checkDue(q, d)

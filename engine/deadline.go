@@ -1,6 +1,9 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // due gathers the holds that fall due in one millisecond, with the sums of their units by level,
 // so that freeing a million of them costs as much as freeing one.
@@ -12,7 +15,7 @@ type due struct {
 	head   place
 	n      int32
 	level  int32
-	// more says that there are sums of other levels, in deadlines.more.
+	// more says that there are sums of other levels, in moreDeadlines.sums.
 	more bool
 }
 
@@ -26,9 +29,38 @@ type levelSum struct {
 type deadlines struct {
 	// next is when the first is due, or zero: what every turn asks.
 	next  Time
-	pages [][]due // none is empty
-	first [1][]due
-	more  map[Time][]levelSum
+	first []due // the first page; empty only if there is none
+	more  *moreDeadlines
+}
+
+// moreDeadlines is what only some have.
+type moreDeadlines struct {
+	pages [][]due             // after the first; none is empty
+	sums  map[Time][]levelSum // of other levels than the due's own
+}
+
+func (q *deadlines) count() int {
+	switch {
+	case len(q.first) == 0:
+		return 0
+	case q.more == nil:
+		return 1
+	}
+	return 1 + len(q.more.pages)
+}
+
+func (q *deadlines) page(i int) *[]due {
+	if i == 0 {
+		return &q.first
+	}
+	return &q.more.pages[i-1]
+}
+
+func (q *deadlines) extra() *moreDeadlines {
+	if q.more == nil {
+		q.more = new(moreDeadlines)
+	}
+	return q.more
 }
 
 // duesPage is how many dues a page has at most: as many are moved to make room for one.
@@ -36,85 +68,86 @@ const duesPage = 128
 
 // search finds the due of a time, or where it would be.
 func (q *deadlines) search(at Time) (page, i int, found bool) {
-	last := len(q.pages) - 1
+	last := q.count() - 1
 	if last < 0 {
 		return 0, 0, false
 	}
-	p := q.pages[last]
+	p := *q.page(last)
 	switch end := p[len(p)-1].at; {
 	case end < at:
 		return last, len(p), false
 	case end == at:
 		return last, len(p) - 1, true
 	}
-	if last > 0 {
-		page, _ = slices.BinarySearchFunc(q.pages, at, func(p []due, at Time) int {
-			if p[len(p)-1].at < at {
-				return -1
-			}
-			return 1
-		})
-	}
-	i, found = slices.BinarySearchFunc(q.pages[page], at, func(d due, at Time) int {
-		switch {
-		case d.at < at:
-			return -1
-		case d.at > at:
-			return 1
-		}
-		return 0
-	})
-	return page, i, found
+	page = sort.Search(last, func(i int) bool { p := *q.page(i); return p[len(p)-1].at >= at })
+	p = *q.page(page)
+	i = sort.Search(len(p), func(i int) bool { return p[i].at >= at })
+	return page, i, i < len(p) && p[i].at == at
 }
 
 // at finds or makes the due of a time.
 func (q *deadlines) at(t Time) *due {
 	page, i, found := q.search(t)
 	if found {
-		return &q.pages[page][i]
+		return &(*q.page(page))[i]
 	}
-	switch {
-	case len(q.pages) == 0:
-		q.pages = append(q.first[:0], nil)
-	case len(q.pages[page]) == duesPage && page == len(q.pages)-1 && i == duesPage:
-		q.pages = append(q.pages, nil)
+	switch p := *q.page(page); {
+	case len(p) == duesPage && page == q.count()-1 && i == duesPage:
+		more := q.extra()
+		more.pages = append(more.pages, nil)
 		page, i = page+1, 0
-	case len(q.pages[page]) == duesPage:
-		half := slices.Clone(q.pages[page][duesPage/2:])
-		q.pages[page] = q.pages[page][:duesPage/2]
-		q.pages = slices.Insert(q.pages, page+1, half)
+	case len(p) == duesPage:
+		more := q.extra()
+		more.pages = slices.Insert(more.pages, page, slices.Clone(p[duesPage/2:]))
+		*q.page(page) = p[:duesPage/2]
 		if i > duesPage/2 {
 			page, i = page+1, i-duesPage/2
 		}
 	}
-	q.pages[page] = slices.Insert(q.pages[page], i, due{at: t})
+	p := q.page(page)
+	*p = slices.Insert(*p, i, due{at: t})
 	if q.next == 0 || t < q.next {
 		q.next = t
 	}
-	return &q.pages[page][i]
+	return &(*p)[i]
 }
 
 // drop takes an empty due away.
 func (q *deadlines) drop(page, i int) {
-	delete(q.more, q.pages[page][i].at)
+	p := q.page(page)
+	if (*p)[i].more {
+		delete(q.more.sums, (*p)[i].at)
+	}
 	switch {
-	case len(q.pages[page]) == 1:
-		q.pages = slices.Delete(q.pages, page, page+1)
+	case len(*p) == 1 && page == 0:
+		q.dropFirst()
+	case len(*p) == 1:
+		q.more.pages = slices.Delete(q.more.pages, page-1, page)
 	case i == 0:
-		q.pages[page] = q.pages[page][1:] // What was taken from the front goes with the page.
+		*p = (*p)[1:] // What was taken from the front goes with the page.
 	default:
-		q.pages[page] = slices.Delete(q.pages[page], i, i+1)
+		*p = slices.Delete(*p, i, i+1)
 	}
 	q.settle()
 }
 
+// dropFirst forgets the first page.
+func (q *deadlines) dropFirst() {
+	q.first = nil
+	if q.more != nil && len(q.more.pages) > 0 {
+		q.first = q.more.pages[0]
+		q.more.pages[0] = nil
+		q.more.pages = q.more.pages[1:]
+	}
+}
+
 // settle sees to next after dues went.
 func (q *deadlines) settle() {
-	if len(q.pages) == 0 {
+	if len(q.first) == 0 {
 		*q = deadlines{}
 		return
 	}
-	q.next = q.pages[0][0].at
+	q.next = q.first[0].at
 }
 
 // add sums units of a level.
@@ -125,17 +158,18 @@ func (q *deadlines) add(d *due, level int32, units int64) {
 		return
 	}
 	d.more = true
-	sums := q.more[d.at]
+	all := q.extra()
+	sums := all.sums[d.at]
 	for i := range sums {
 		if sums[i].level == level {
 			sums[i].units += units
 			return
 		}
 	}
-	if q.more == nil {
-		q.more = make(map[Time][]levelSum)
+	if all.sums == nil {
+		all.sums = make(map[Time][]levelSum)
 	}
-	q.more[d.at] = append(sums, levelSum{level, units})
+	all.sums[d.at] = append(sums, levelSum{level, units})
 }
 
 // sums calls f with every level that has units due.
@@ -146,7 +180,7 @@ func (q *deadlines) sums(d *due, f func(level int32, units int64)) {
 	if !d.more {
 		return
 	}
-	for _, s := range q.more[d.at] {
+	for _, s := range q.more.sums[d.at] {
 		if s.units != 0 {
 			f(s.level, s.units)
 		}
@@ -155,7 +189,8 @@ func (q *deadlines) sums(d *due, f func(level int32, units int64)) {
 
 // each calls f with the dues in order, until it returns false.
 func (q *deadlines) each(f func(*due) bool) {
-	for _, page := range q.pages {
+	for n := range q.count() {
+		page := *q.page(n)
 		for i := range page {
 			if !f(&page[i]) {
 				return
@@ -178,34 +213,33 @@ func (q *deadlines) upTo(now Time, f func(*due)) {
 // move takes the dues at or before now to the end of another queue. Whole pages change hands, since
 // after a long stop there can be very many.
 func (q *deadlines) move(now Time, to *deadlines) {
-	for len(q.pages) > 0 && q.pages[0][0].at <= now {
-		page := q.pages[0]
-		n, _ := slices.BinarySearchFunc(page, now+1, func(d due, at Time) int {
-			if d.at < at {
-				return -1
-			}
-			return 1
-		})
+	for len(q.first) > 0 && q.first[0].at <= now {
+		page := q.first
+		n := sort.Search(len(page), func(i int) bool { return page[i].at > now })
 		for i := range page[:n] {
 			if d := &page[i]; d.more {
-				if to.more == nil {
-					to.more = make(map[Time][]levelSum)
+				all := to.extra()
+				if all.sums == nil {
+					all.sums = make(map[Time][]levelSum)
 				}
-				to.more[d.at] = q.more[d.at]
-				delete(q.more, d.at)
+				all.sums[d.at] = q.more.sums[d.at]
+				delete(q.more.sums, d.at)
 			}
 		}
-		to.pages = append(to.pages, page[:n:n])
-		if n < len(page) {
-			q.pages[0] = page[n:]
+		if len(to.first) == 0 {
+			to.first = page[:n:n]
 		} else {
-			q.pages = q.pages[1:]
+			all := to.extra()
+			all.pages = append(all.pages, page[:n:n])
+		}
+		if n < len(page) {
+			q.first = page[n:]
+		} else {
+			q.dropFirst()
 		}
 	}
 	q.settle()
-	if len(to.pages) > 0 {
-		to.settle()
-	}
+	to.settle()
 }
 
 // link puts a hold with its open units under its deadline.
@@ -230,13 +264,13 @@ func (s *Stock) link(p place) {
 func (s *Stock) unlink(h *hold) {
 	q := &s.queue
 	if h.deadline <= s.freedThrough {
-		q = &s.draining
+		q = &s.extra().draining
 	}
 	page, i, found := q.search(h.deadline)
 	if !found {
 		panic("engine: a hold is linked to a deadline that is not there")
 	}
-	d := &q.pages[page][i]
+	d := &(*q.page(page))[i]
 	for i := range s.holds.lines(h) {
 		if level, l := s.holds.line(h, i); l.Open != 0 {
 			q.add(d, level, -l.Open)

@@ -29,7 +29,7 @@ func (s *Stock) Expire(now Time, r *Record) bool {
 }
 
 // Draining reports whether expired holds wait to be written out.
-func (s *Stock) Draining() bool { return s.draining.next != 0 }
+func (s *Stock) Draining() bool { return s.rest != nil && s.rest.draining.next != 0 }
 
 // freeAll frees the units of all holds due by now, in one movement a level.
 func (s *Stock) freeAll(now Time, n int64, r *Record) {
@@ -60,7 +60,7 @@ func (s *Stock) drain(now Time, r *Record) bool {
 	r.SKUs = append(r.SKUs, s.sku)
 	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
 	weight, first := int64(0), true
-	s.draining.each(func(d *due) bool {
+	s.rest.draining.each(func(d *due) bool {
 		for p := d.head; p != 0; {
 			h := s.holds.at(p)
 			if weight += s.holds.weight(h); weight > ExpiryPieceMax && !first {

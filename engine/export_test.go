@@ -22,7 +22,7 @@ func (s *Stock) Dump() string {
 		fmt.Fprintf(&b, "hold %+v\n", im)
 	}
 	s.dumpDues(&b, "due", &s.queue)
-	s.dumpDues(&b, "draining", &s.draining)
+	s.dumpDues(&b, "draining", &s.extra().draining)
 	return b.String()
 }
 
@@ -42,7 +42,7 @@ func (s *Stock) dumpDues(b *strings.Builder, word string, q *deadlines) {
 
 // DumpTracking is Dump with what the next image will have.
 func (s *Stock) DumpTracking() string {
-	return fmt.Sprintf("%schanged %v gone %v\n", s.Dump(), s.changed, s.gone)
+	return fmt.Sprintf("%schanged %v gone %v\n", s.Dump(), s.changed, s.extra().gone)
 }
 
 // HoldImages writes down all holds, changed or not.
@@ -59,7 +59,7 @@ func (s *Stock) Clone() *Stock {
 		return NewStock(s.sku)
 	}
 	return Restore(Image{
-		SKU: s.sku, Sequence: s.sequence, Settings: s.settings, Levels: slices.Clone(s.levels),
+		SKU: s.sku, Sequence: s.sequence, Settings: *s.settings, Levels: slices.Clone(s.levels),
 		FreedThrough: s.freedThrough,
 	}, slices.Values(s.HoldImages()))
 }

@@ -42,13 +42,18 @@ type place int32
 // again; the memory goes back when no hold is left. Few are found by looking at each, more by an
 // index. A *hold is good until the next add.
 type holds struct {
-	pages [][]hold
-	first [1][]hold // what pages begins as, so that an item with few holds has them close
-	used  place     // places that were ever taken
-	free  place     // the first of the places that are free again
-	live  int
+	first []hold // the first page
+	used  place  // places that were ever taken
+	free  place  // the first of the places that are free again
+	live  int32
+	more  *moreHolds
 	few   [holdsSearched]uint32 // halves of the nonces at the first places
-	index map[uint64]place      // only beyond holdsSearched
+}
+
+// moreHolds is what only stocks with many holds have, or with some that have a holdRest.
+type moreHolds struct {
+	pages [][]hold         // after the first
+	index map[uint64]place // only beyond holdsSearched
 	rests []holdRest
 	spare []int32 // free places in rests, plus one
 }
@@ -60,12 +65,27 @@ const (
 	holdsSearched = 8
 )
 
-func (hs *holds) at(p place) *hold { return &hs.pages[(p-1)/holdsPage][(p-1)%holdsPage] }
+func (hs *holds) at(p place) *hold {
+	if p <= holdsPage {
+		return &hs.first[p-1]
+	}
+	return &hs.more.pages[(p-1)/holdsPage-1][(p-1)%holdsPage]
+}
+
+func (hs *holds) extra() *moreHolds {
+	if hs.more == nil {
+		hs.more = new(moreHolds)
+	}
+	return hs.more
+}
+
+// indexed reports whether there are so many holds that they have an index.
+func (hs *holds) indexed() bool { return hs.more != nil && hs.more.index != nil }
 
 // find returns the place of a hold, or zero.
 func (hs *holds) find(nonce uint64) place {
-	if hs.index != nil {
-		return hs.index[nonce]
+	if hs.indexed() {
+		return hs.more.index[nonce]
 	}
 	for i, half := range hs.few {
 		if p := place(i + 1); half == uint32(nonce) && p <= hs.used && hs.at(p).nonce == nonce {
@@ -88,7 +108,7 @@ func (hs *holds) get(nonce uint64) *hold {
 
 // add makes a hold.
 func (hs *holds) add(nonce uint64) (place, *hold) {
-	if hs.index == nil && hs.find(nonce) != 0 {
+	if !hs.indexed() && hs.find(nonce) != 0 {
 		panic("engine: the nonce of a new reservation was drawn before")
 	}
 	p := hs.free
@@ -99,33 +119,39 @@ func (hs *holds) add(nonce uint64) (place, *hold) {
 	} else {
 		hs.used++
 		p = hs.used
-		page := int(p-1) / holdsPage
-		if page == len(hs.pages) {
-			if page == 0 {
-				hs.pages = hs.first[:0]
-			}
-			hs.pages = append(hs.pages, nil)
-		}
-		hs.pages[page] = append(hs.pages[page], hold{nonce: nonce})
+		hs.grow()
+		hs.at(p).nonce = nonce
 	}
 	hs.live++
 	hs.file(nonce, p)
 	return p, hs.at(p)
 }
 
+// grow makes memory for the last place. Pages after the first are made whole.
+func (hs *holds) grow() {
+	if hs.used <= holdsPage {
+		hs.first = append(hs.first, hold{})
+		return
+	}
+	if more := hs.extra(); int(hs.used-1)/holdsPage > len(more.pages) {
+		more.pages = append(more.pages, make([]hold, holdsPage))
+	}
+}
+
 // file puts a hold into the index, and begins one when there are enough holds.
 func (hs *holds) file(nonce uint64, p place) {
 	switch {
-	case hs.index != nil:
-		hs.index[nonce] = p
+	case hs.indexed():
+		hs.more.index[nonce] = p
 	case hs.live > holdsSearched:
-		hs.index = make(map[uint64]place, 2*holdsSearched)
-		hs.each(func(q place, h *hold) { hs.index[h.nonce] = q })
+		index := make(map[uint64]place, 2*holdsSearched)
+		hs.each(func(q place, h *hold) { index[h.nonce] = q })
+		hs.extra().index = index
 	default:
 		hs.few[p-1] = uint32(nonce)
 		return
 	}
-	if len(hs.index) != hs.live {
+	if len(hs.more.index) != int(hs.live) {
 		panic("engine: the nonce of a new reservation was drawn before")
 	}
 }
@@ -133,12 +159,12 @@ func (hs *holds) file(nonce uint64, p place) {
 // remove forgets a hold that is not linked to its deadline any more.
 func (hs *holds) remove(p place) {
 	h := hs.at(p)
-	if hs.index != nil {
-		delete(hs.index, h.nonce)
+	if hs.indexed() {
+		delete(hs.more.index, h.nonce)
 	}
 	if h.rest != 0 {
-		hs.rests[h.rest-1] = holdRest{}
-		hs.spare = append(hs.spare, h.rest)
+		hs.more.rests[h.rest-1] = holdRest{}
+		hs.more.spare = append(hs.more.spare, h.rest)
 	}
 	*h = hold{next: hs.free}
 	hs.free = p
@@ -161,20 +187,21 @@ func (hs *holds) restOf(h *hold) *holdRest {
 	if h.rest == 0 {
 		return nil
 	}
-	return &hs.rests[h.rest-1]
+	return &hs.more.rests[h.rest-1]
 }
 
-// extra is restOf for a hold that is to have one.
-func (hs *holds) extra(h *hold) *holdRest {
+// giveRest is restOf for a hold that is to have one.
+func (hs *holds) giveRest(h *hold) *holdRest {
 	if h.rest == 0 {
-		if n := len(hs.spare); n > 0 {
-			h.rest, hs.spare = hs.spare[n-1], hs.spare[:n-1]
+		more := hs.extra()
+		if n := len(more.spare); n > 0 {
+			h.rest, more.spare = more.spare[n-1], more.spare[:n-1]
 		} else {
-			hs.rests = append(hs.rests, holdRest{})
-			h.rest = int32(len(hs.rests))
+			more.rests = append(more.rests, holdRest{})
+			h.rest = int32(len(more.rests))
 		}
 	}
-	return &hs.rests[h.rest-1]
+	return &hs.more.rests[h.rest-1]
 }
 
 func (hs *holds) owner(h *hold) string {

@@ -63,16 +63,19 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 		lines = s.holds.appendLines(lines, h)
 		im.Holds = append(im.Holds, s.holds.image(h, lines[from:len(lines):len(lines)]))
 	}
-	im.Gone = append(im.Gone, s.gone...)
-	s.changed, s.gone = s.changed[n:], nil
+	if s.rest != nil {
+		im.Gone = append(im.Gone, s.rest.gone...)
+		s.rest.gone = nil
+	}
+	s.changed = s.changed[n:]
 	if len(s.changed) > 0 {
 		return true
 	}
 	s.changed = nil
-	im.SKU, im.Sequence, im.Settings = s.sku, s.sequence, s.settings
+	im.SKU, im.Sequence, im.Settings = s.sku, s.sequence, *s.settings
 	im.Levels = append([]Level(nil), s.levels...)
 	im.FreedThrough, im.NextExpiry = s.freedThrough, s.NextExpiry()
-	im.Open = s.holds.live
+	im.Open = int(s.holds.live)
 	return false
 }
 
@@ -95,9 +98,9 @@ func (hs *holds) image(h *hold, lines []HoldLineImage) HoldImage {
 // Restore makes a stock from an image and all its holds, in any order. The stock tracks its
 // changes from here on.
 func Restore(im Image, holds iter.Seq[HoldImage]) *Stock {
-	s := &Stock{
-		sku: im.SKU, exists: true, sequence: im.Sequence, settings: im.Settings, tracked: true,
-	}
+	s := NewStock(im.SKU)
+	s.exists, s.sequence, s.tracked = true, im.Sequence, true
+	s.decide(&im.Settings)
 	for _, l := range im.Levels {
 		s.addLevel(l.Key, l.Counts)
 	}
@@ -112,13 +115,13 @@ func (s *Stock) restoreHold(im HoldImage) {
 	p, h := s.holds.add(im.Nonce)
 	h.deadline, h.state, h.saved = im.Deadline, im.State, true
 	if im.Owner != "" || im.Home != "" || im.Others != nil {
-		*s.holds.extra(h) = holdRest{owner: im.Owner, home: im.Home, others: im.Others}
+		*s.holds.giveRest(h) = holdRest{owner: im.Owner, home: im.Home, others: im.Others}
 	}
 	for i, l := range im.Lines {
 		if i == 0 {
 			h.level, h.LineStatus = int32(l.Level), l.LineStatus
 		} else {
-			rest := s.holds.extra(h)
+			rest := s.holds.giveRest(h)
 			rest.lines = append(rest.lines, holdLine{level: int32(l.Level), LineStatus: l.LineStatus})
 		}
 	}

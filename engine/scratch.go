@@ -35,7 +35,7 @@ type touched struct {
 func (sc *scratch) reset(s *Stock) {
 	clear(sc.at)
 	*sc = scratch{
-		stock: s, exists: s.exists, sequence: s.sequence, settings: &s.settings, sums: s.sums,
+		stock: s, exists: s.exists, sequence: s.sequence, settings: s.settings, sums: s.sums,
 		touched: sc.touched[:0], at: sc.at, order: sc.order[:0],
 	}
 }

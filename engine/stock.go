@@ -8,34 +8,56 @@ import (
 
 // Stock is one SKU with everything of it: settings, levels and open reservations. It belongs to
 // one goroutine at a time; its actor sees to that.
+//
+// There may be millions, and a turn waits for every cache line of it that it touches, so the fields
+// are in the order of how close to the others they are needed, and what few stocks have is in
+// stockRest.
 type Stock struct {
 	sku      string
 	sequence uint64
 	exists   bool
-	// tracked says that somebody takes snapshots: then changed and gone list the holds that
+	// tracked says that somebody takes snapshots: then changed and rest.gone list the holds that
 	// differ from the last one.
 	tracked bool
-	sums    sums
-	queue   deadlines
-	holds   holds
 	acting  place // the hold that the act which is being applied is about
+	sums    sums
+
+	queue   deadlines
 	changed []place
-	levels  []Level
-	first   [1]Level // what levels begins as: most items have one, and it should be close
-	// Holds due at or before freedThrough gave their units back already; they wait in draining
-	// to be written out.
-	freedThrough Time
-	settings     Settings
-	draining     deadlines
-	gone         []uint64
-	index        map[LevelKey]int32 // only beyond levelsSearched levels
+
+	holds holds
+
+	levels       []Level
+	settings     *Settings
+	freedThrough Time // holds due by then gave their units back already; see stockRest.draining
+	rest         *stockRest
+	first        [1]Level // what levels begins as, since most items have one
+}
+
+// stockRest is what only some stocks have.
+type stockRest struct {
+	// draining are the holds due by freedThrough; they wait to be written out.
+	draining deadlines
+	gone     []uint64
+	index    map[LevelKey]int32 // of the levels, beyond levelsSearched
+}
+
+// noSettings are those of an item that nothing was decided about, in one place for all.
+var noSettings Settings
+
+// extra is rest, made if it is not there.
+func (s *Stock) extra() *stockRest {
+	if s.rest == nil {
+		s.rest = new(stockRest)
+	}
+	return s.rest
 }
 
 // levelsSearched is how many levels are found by looking at each; more have a map.
 const levelsSearched = 12
 
 // NewStock returns the stock of a SKU that is not an item yet.
-func NewStock(sku string) *Stock { return &Stock{sku: sku} }
+func NewStock(sku string) *Stock { return &Stock{sku: sku, settings: &noSettings} }
 
 // SKU returns the name of the item.
 func (s *Stock) SKU() string { return s.sku }
@@ -50,13 +72,13 @@ func (s *Stock) Sequence() uint64 { return s.sequence }
 func (s *Stock) HasHold(nonce uint64) bool { return s.holds.get(nonce) != nil }
 
 // Holds returns how many reservations have lines here.
-func (s *Stock) Holds() int { return s.holds.live }
+func (s *Stock) Holds() int { return int(s.holds.live) }
 
 // NextExpiry returns when Expire has something to do next, or zero when never. While expired holds
 // wait to be written out that is at once: their deadline, which is past.
 func (s *Stock) NextExpiry() Time {
-	if s.draining.next != 0 {
-		return s.draining.next
+	if s.Draining() {
+		return s.rest.draining.next
 	}
 	return s.queue.next
 }
@@ -84,7 +106,7 @@ func (s *Stock) Participants(nonce uint64) (skus []string, ok bool) {
 
 // View copies what clients see of the item.
 func (s *Stock) View() ItemView {
-	v := ItemView{SKU: s.sku, Sequence: s.sequence, Settings: s.settings}
+	v := ItemView{SKU: s.sku, Sequence: s.sequence, Settings: *s.settings}
 	v.Levels = make([]LevelView, len(s.levels))
 	for i := range s.levels {
 		v.Levels[i] = LevelView(s.levels[i])
@@ -106,7 +128,7 @@ func compareKeys(a, b LevelKey) int {
 // find returns the index of a level, or -1.
 func (s *Stock) find(key LevelKey) int {
 	if len(s.levels) > levelsSearched {
-		if i, ok := s.index[key]; ok {
+		if i, ok := s.rest.index[key]; ok {
 			return int(i)
 		}
 		return -1
@@ -129,13 +151,14 @@ func (s *Stock) addLevel(key LevelKey, c Counts) int {
 	key.Location = unique.Make(key.Location).Value()
 	s.levels = append(s.levels, Level{Key: key, Counts: c})
 	if len(s.levels) > levelsSearched {
-		if s.index == nil {
-			s.index = make(map[LevelKey]int32)
+		rest := s.extra()
+		if rest.index == nil {
+			rest.index = make(map[LevelKey]int32)
 			for j := range s.levels {
-				s.index[s.levels[j].Key] = int32(j)
+				rest.index[s.levels[j].Key] = int32(j)
 			}
 		}
-		s.index[key] = int32(i)
+		rest.index[key] = int32(i)
 	}
 	s.sums.count(&c, 1)
 	return i
