@@ -47,9 +47,8 @@ const flushAt = 32 << 10
 // events follows the durable log for one client, until it goes away.
 func (s *Server) events(c echo.Context) error {
 	started := time.Now()
-	x := &exchange{Context: c, requestID: requestID(c.Request()), out: takeBuffer()}
-	defer x.out.free()
-	c.Response().Header()[requestIDHeader] = []string{x.requestID}
+	x := takeExchange(c)
+	defer x.free()
 	if p := s.guarded(x, s.stream); p != nil {
 		s.writeProblem(x, p)
 		s.metrics.Answered(nil, p, time.Since(started))

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -29,6 +30,36 @@ type exchange struct {
 	echo.Context
 	requestID string
 	out       *buffer
+	// values are those of the headers of the answer, in one allocation.
+	values []string
+}
+
+// headersUsual is how many headers an answer has at most, as a rule.
+const headersUsual = 5
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func takeExchange(c echo.Context) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.Context, x.requestID, x.out = c, requestID(c.Request()), takeBuffer()
+	x.header(requestIDHeader, x.requestID)
+	return x
+}
+
+func (x *exchange) free() {
+	x.out.free()
+	*x = exchange{}
+	exchanges.Put(x)
+}
+
+// header sets a header of the answer, by its canonical name.
+func (x *exchange) header(name, value string) {
+	if x.values == nil {
+		x.values = make([]string, 0, headersUsual)
+	}
+	n := len(x.values)
+	x.values = append(x.values, value)
+	x.Response().Header()[name] = x.values[n : n+1 : n+1]
 }
 
 // handle makes a handler of one operation (nil for what is none): it names the request, counts
@@ -38,9 +69,7 @@ func (s *Server) handle(o *gateway.Operation, do func(x *exchange) *gateway.Prob
 		started := time.Now()
 		s.inFlight.Add(1)
 		defer s.inFlight.Add(-1)
-		x := &exchange{Context: c, requestID: requestID(c.Request()), out: takeBuffer()}
-		defer x.out.free()
-		c.Response().Header()[requestIDHeader] = []string{x.requestID}
+		x := takeExchange(c)
 		p := s.guarded(x, do)
 		if p != nil {
 			s.writeProblem(x, p)
@@ -52,6 +81,7 @@ func (s *Server) handle(o *gateway.Operation, do func(x *exchange) *gateway.Prob
 				slog.String("request_id", x.requestID), slog.String("method", c.Request().Method),
 				slog.String("path", c.Request().URL.Path), slog.Int("status", c.Response().Status), slog.Duration("took", took))
 		}
+		x.free()
 		return nil
 	}
 }
@@ -69,7 +99,7 @@ func (s *Server) guarded(x *exchange, do func(x *exchange) *gateway.Problem) (p 
 
 // requestID takes the id that the client gave, if it is fit to be logged, or makes one.
 func requestID(r *http.Request) string {
-	id := r.Header.Get(requestIDHeader)
+	id := first(r.Header[requestIDHeader])
 	if id == "" || len(id) > gateway.RequestIDBytesMax {
 		return newRequestID()
 	}
@@ -79,6 +109,14 @@ func requestID(r *http.Request) string {
 		}
 	}
 	return id
+}
+
+// first is the first of the values of a header, or empty.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 func newRequestID() string {
@@ -94,13 +132,11 @@ func newRequestID() string {
 
 // reply writes an answer.
 func (x *exchange) reply(status int, contentType string, body []byte) {
-	x.out.b = body // It may have grown; the longer memory is kept.
 	w := x.Response()
-	h := w.Header()
-	h["Content-Type"] = []string{contentType}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.header("Content-Type", contentType)
+	x.header("Content-Length", strconv.Itoa(len(body)))
 	if x.Request().Method == http.MethodGet {
-		h["Cache-Control"] = []string{"no-cache"}
+		x.header("Cache-Control", "no-cache")
 	}
 	w.WriteHeader(status)
 	// An error means that the client is gone: there is nobody to tell.
@@ -118,7 +154,8 @@ func (s *Server) writeProblem(x *exchange, p *gateway.Problem) {
 	if p.Kind.Retry {
 		h.Set("Retry-After", strconv.Itoa(int(gateway.RetryAfter/time.Second)))
 	}
-	x.reply(p.Kind.Status, problemType, gateway.AppendProblem(x.out.b[:0], p, x.requestID))
+	x.out.b = gateway.AppendProblem(x.out.b[:0], p, x.requestID)
+	x.reply(p.Kind.Status, problemType, x.out.b)
 }
 
 // logProblem logs what an operator has to know. What clients did wrong is theirs, and shown only
@@ -230,7 +267,7 @@ func (x *exchange) tooLarge(bytesMax int, unsent bool) *gateway.Problem {
 const curlType = "application/x-www-form-urlencoded"
 
 func checkType(h http.Header) *gateway.Problem {
-	if given := h.Get("Content-Type"); given != "" && given != jsonType {
+	if given := first(h["Content-Type"]); given != "" && given != jsonType {
 		media, _, _ := strings.Cut(given, ";")
 		if media = strings.TrimSpace(media); !strings.EqualFold(media, jsonType) && !strings.EqualFold(media, curlType) {
 			return &gateway.Problem{
@@ -239,7 +276,7 @@ func checkType(h http.Header) *gateway.Problem {
 			}
 		}
 	}
-	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+	if coding := first(h["Content-Encoding"]); coding != "" && !strings.EqualFold(coding, "identity") {
 		return &gateway.Problem{
 			Kind: gateway.UnsupportedMediaType, Field: "Content-Encoding", Detail: "a body must not be compressed",
 		}

@@ -40,8 +40,8 @@ func (s *Server) unready() *gateway.Problem {
 
 // metricsPage serves the metrics, without counting itself among the requests.
 func (s *Server) metricsPage(c echo.Context) error {
-	x := &exchange{Context: c, requestID: requestID(c.Request()), out: takeBuffer()}
-	defer x.out.free()
+	x := takeExchange(c)
+	defer x.free()
 	p := s.guarded(x, func(*exchange) *gateway.Problem {
 		s.cfg.MetricsHandler.ServeHTTP(c.Response(), c.Request())
 		return nil

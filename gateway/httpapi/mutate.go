@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/http"
 	"net/url"
 
 	"github.com/labstack/echo/v4"
@@ -12,19 +13,19 @@ import (
 // mutate handles every operation that changes something.
 func (s *Server) mutate(o *gateway.Operation) echo.HandlerFunc {
 	return s.handle(o, func(x *exchange) *gateway.Problem {
-		m := new(gateway.Message)
-		c := &m.Command
-		id, p := x.command(o, m)
+		w := s.takeSlot(o.Op)
+		id, p := x.command(o, &w.message)
+		if p == nil {
+			p = s.mustExist(x, o)
+		}
+		if p == nil {
+			p = gateway.Check(s.cfg.Port, &w.message.Command, id)
+		}
 		if p != nil {
+			w.free()
 			return p
 		}
-		if p := s.mustExist(x, o); p != nil {
-			return p
-		}
-		if p := gateway.Check(s.cfg.Port, c, id); p != nil {
-			return p
-		}
-		return s.submit(x, o, c)
+		return s.submit(x, o, w)
 	})
 }
 
@@ -105,59 +106,54 @@ func (s *Server) mustExist(x *exchange, o *gateway.Operation) *gateway.Problem {
 	if p != nil {
 		return p
 	}
-	a, p := s.ask(x, &engine.Command{Op: engine.OpGetItem, SKU: sku})
-	if p != nil {
-		return p
-	}
-	if a.Refusal.Code == engine.ItemNotFound {
-		return gateway.Refused(&engine.Refusal{
+	w := s.takeSlot(engine.OpGetItem)
+	w.message.Command.SKU = sku
+	if p = s.ask(w); p != nil && p.Kind == gateway.KindOf(engine.ItemNotFound) {
+		p = gateway.Refused(&engine.Refusal{
 			Code: engine.VersionConflict, Field: gateway.MatchHeader, Detail: "the item does not exist",
 		})
 	}
-	return gateway.ProblemIn(&a)
-}
-
-// ask hands a command over and returns a copy of its answer.
-func (s *Server) ask(x *exchange, c *engine.Command) (engine.Answer, *gateway.Problem) {
-	w := slots.Get().(*slot)
-	s.cfg.Port.Submit(c, w.put)
-	if !w.wait(x.Request().Context(), s.cfg.AnswerWait) {
-		return engine.Answer{}, s.timedOut()
+	if p == nil {
+		w.free()
 	}
-	a := w.answer
-	w.free()
-	return a, nil
+	return p
 }
 
-// submit hands a command over and writes its answer.
-func (s *Server) submit(x *exchange, o *gateway.Operation, c *engine.Command) *gateway.Problem {
-	w := slots.Get().(*slot)
-	s.cfg.Port.Submit(c, w.put)
-	if !w.wait(x.Request().Context(), s.cfg.AnswerWait) {
+// ask hands over the command of a slot and waits for what comes of it. After a problem the slot is
+// not to be used again.
+func (s *Server) ask(w *slot) *gateway.Problem {
+	s.cfg.Port.Submit(&w.message.Command, w.put)
+	if !w.wait(s.cfg.AnswerWait) {
 		return s.timedOut()
 	}
-	defer w.free()
-	a := &w.answer
-	if p := gateway.ProblemIn(a); p != nil {
+	p := w.problem
+	if p != nil {
+		w.free()
+	}
+	return p
+}
+
+// submit hands over the command of a slot and writes its answer.
+func (s *Server) submit(x *exchange, o *gateway.Operation, w *slot) *gateway.Problem {
+	if p := s.ask(w); p != nil {
 		return p
 	}
-	gateway.OrderLines(c, a)
-	status := gateway.StatusOf(o.Op, a)
-	h := x.Response().Header()
 	if o.Item() {
-		h["Etag"] = []string{string(gateway.AppendTag(nil, a.Sequence))}
+		x.header("Etag", string(gateway.AppendTag(nil, w.sequence)))
 	}
-	if a.Replayed {
-		h[gateway.ReplayedHeader] = []string{"true"}
+	if w.replayed {
+		x.header(gateway.ReplayedHeader, "true")
 	}
 	switch {
-	case status != 201:
+	case w.status != http.StatusCreated:
 	case o.Item():
-		h["Location"] = []string{"/v1/items/" + url.PathEscape(a.SKU)}
+		x.header("Location", "/v1/items/"+url.PathEscape(w.message.Command.SKU))
 	default:
-		h["Location"] = []string{string(s.cfg.Port.AppendReservationID([]byte("/v1/reservations/"), a.Reservation.Ref))}
+		b := append(x.out.b[:0], "/v1/reservations/"...)
+		x.header("Location", string(s.id(b, w.ref)))
 	}
-	x.reply(status, jsonType, gateway.AppendAnswer(x.out.b[:0], o.Op, a, s.cfg.Port.AppendReservationID))
+	x.reply(w.status, jsonType, w.text)
+	w.free()
 	return nil
 }
 

@@ -6,38 +6,33 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/gateway"
 )
 
-func (s *Server) getItem(c echo.Context) error {
-	return s.handle(gateway.GetItem, func(x *exchange) *gateway.Problem {
-		sku, p := x.parameter("sku")
-		if p != nil {
-			return p
-		}
-		cmd := &engine.Command{Op: engine.OpGetItem, SKU: sku}
-		if p := gateway.Check(s.cfg.Port, cmd, ""); p != nil {
-			return p
-		}
-		a, p := s.ask(x, cmd)
-		if p == nil {
-			p = gateway.ProblemIn(&a)
-		}
-		if p != nil {
-			return p
-		}
-		tag := string(gateway.AppendTag(nil, a.Item.Sequence))
-		x.Response().Header()["Etag"] = []string{tag}
-		if tagListed(x.Request().Header.Values("If-None-Match"), tag) {
-			x.Response().WriteHeader(http.StatusNotModified)
-			return nil
-		}
-		x.reply(http.StatusOK, jsonType, gateway.AppendItem(x.out.b[:0], a.Item))
-		return nil
-	})(c)
+func (s *Server) getItem(x *exchange) *gateway.Problem {
+	sku, p := x.parameter("sku")
+	if p != nil {
+		return p
+	}
+	w := s.takeSlot(engine.OpGetItem)
+	w.message.Command.SKU = sku
+	if p := gateway.Check(s.cfg.Port, &w.message.Command, ""); p != nil {
+		w.free()
+		return p
+	}
+	if p := s.ask(w); p != nil {
+		return p
+	}
+	tag := string(gateway.AppendTag(nil, w.sequence))
+	x.header("Etag", tag)
+	if tagListed(x.Request().Header["If-None-Match"], tag) {
+		x.Response().WriteHeader(http.StatusNotModified)
+	} else {
+		x.reply(http.StatusOK, jsonType, w.text)
+	}
+	w.free()
+	return nil
 }
 
 // tagListed compares weakly, as If-None-Match does (RFC 9110, 13.1.2).
@@ -53,18 +48,17 @@ func tagListed(lists []string, tag string) bool {
 	return false
 }
 
-func (s *Server) getReservation(c echo.Context) error {
-	return s.handle(gateway.GetReservation, func(x *exchange) *gateway.Problem {
-		id, p := x.parameter("id")
-		if p != nil {
-			return p
-		}
-		cmd := &engine.Command{Op: engine.OpGetReservation}
-		if p := gateway.Check(s.cfg.Port, cmd, id); p != nil {
-			return p
-		}
-		return s.submit(x, gateway.GetReservation, cmd)
-	})(c)
+func (s *Server) getReservation(x *exchange) *gateway.Problem {
+	id, p := x.parameter("id")
+	if p != nil {
+		return p
+	}
+	w := s.takeSlot(engine.OpGetReservation)
+	if p := gateway.Check(s.cfg.Port, &w.message.Command, id); p != nil {
+		w.free()
+		return p
+	}
+	return s.submit(x, gateway.GetReservation, w)
 }
 
 // page reads limit and cursor.
@@ -95,63 +89,59 @@ func (x *exchange) replyPage(body []byte, next string) {
 		query.Set("cursor", next)
 		x.Response().Header().Set("Link", "<"+x.Request().URL.EscapedPath()+"?"+query.Encode()+`>; rel="next"`)
 	}
+	x.out.b = body // It may have grown; the longer memory is kept.
 	x.reply(http.StatusOK, jsonType, body)
 }
 
-func (s *Server) listItems(c echo.Context) error {
-	return s.handle(gateway.ListItems, func(x *exchange) *gateway.Problem {
-		limit, cursor, p := x.page()
-		if p != nil {
-			return p
-		}
-		ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
-		defer cancel()
-		body, next, p := s.reader.Items(ctx, x.out.b[:0], limit, cursor)
-		if p != nil {
-			return p
-		}
-		x.replyPage(body, next)
-		return nil
-	})(c)
+func (s *Server) listItems(x *exchange) *gateway.Problem {
+	limit, cursor, p := x.page()
+	if p != nil {
+		return p
+	}
+	ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
+	defer cancel()
+	body, next, p := s.reader.Items(ctx, x.out.b[:0], limit, cursor)
+	if p != nil {
+		return p
+	}
+	x.replyPage(body, next)
+	return nil
 }
 
-func (s *Server) history(c echo.Context) error {
-	return s.handle(gateway.HistoryOf, func(x *exchange) *gateway.Problem {
-		sku, p := x.parameter("sku")
-		if p != nil {
-			return p
-		}
-		limit, cursor, p := x.page()
-		if p != nil {
-			return p
-		}
-		ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
-		defer cancel()
-		body, next, p := s.reader.History(ctx, x.out.b[:0], sku, limit, cursor)
-		if p != nil {
-			return p
-		}
-		x.replyPage(body, next)
-		return nil
-	})(c)
+func (s *Server) history(x *exchange) *gateway.Problem {
+	sku, p := x.parameter("sku")
+	if p != nil {
+		return p
+	}
+	limit, cursor, p := x.page()
+	if p != nil {
+		return p
+	}
+	ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
+	defer cancel()
+	body, next, p := s.reader.History(ctx, x.out.b[:0], sku, limit, cursor)
+	if p != nil {
+		return p
+	}
+	x.replyPage(body, next)
+	return nil
 }
 
-func (s *Server) batch(c echo.Context) error {
-	return s.handle(gateway.Batch, func(x *exchange) *gateway.Problem {
-		raw := takeBuffer()
-		defer raw.free()
-		if p := x.body(raw, gateway.BatchBytesMax); p != nil {
-			return p
-		}
-		ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
-		defer cancel()
-		body, p := s.reader.Batch(ctx, x.out.b[:0], raw.b)
-		if p != nil {
-			return p
-		}
-		x.reply(http.StatusOK, jsonType, body)
-		return nil
-	})(c)
+func (s *Server) batch(x *exchange) *gateway.Problem {
+	raw := takeBuffer()
+	defer raw.free()
+	if p := x.body(raw, gateway.BatchBytesMax); p != nil {
+		return p
+	}
+	ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
+	defer cancel()
+	body, p := s.reader.Batch(ctx, x.out.b[:0], raw.b)
+	if p != nil {
+		return p
+	}
+	x.out.b = body // It may have grown; the longer memory is kept.
+	x.reply(http.StatusOK, jsonType, body)
+	return nil
 }
 
 // cut keeps a problem from repeating all of a long name.

@@ -50,6 +50,8 @@ type Server struct {
 	stop     context.CancelFunc
 	streams  atomic.Int64
 	inFlight *atomic.Int64
+	// id is the port's, bound once.
+	id gateway.AppendID
 }
 
 // New makes the door. It listens to nothing yet.
@@ -70,6 +72,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, metrics: cfg.Metrics.Door("http"), log: cfg.Logger,
 	}
 	s.reader = gateway.Reader{Port: cfg.Port, Books: cfg.Books, Metrics: s.metrics}
+	s.id = cfg.Port.AppendReservationID
 	s.inFlight = s.metrics.InFlight()
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.http = http.Server{
@@ -109,23 +112,27 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+func (s *Server) handler(o *gateway.Operation) echo.HandlerFunc {
+	switch o {
+	case gateway.GetItem:
+		return s.handle(o, s.getItem)
+	case gateway.GetReservation:
+		return s.handle(o, s.getReservation)
+	case gateway.ListItems:
+		return s.handle(o, s.listItems)
+	case gateway.HistoryOf:
+		return s.handle(o, s.history)
+	case gateway.Batch:
+		return s.handle(o, s.batch)
+	}
+	return s.mutate(o)
+}
+
 func (s *Server) routes() http.Handler {
 	e := echo.New()
 	e.HTTPErrorHandler = s.handleError
 	for _, o := range gateway.Operations() {
-		handler := s.mutate(o)
-		switch o {
-		case gateway.GetItem:
-			handler = s.getItem
-		case gateway.GetReservation:
-			handler = s.getReservation
-		case gateway.ListItems:
-			handler = s.listItems
-		case gateway.HistoryOf:
-			handler = s.history
-		case gateway.Batch:
-			handler = s.batch
-		}
+		handler := s.handler(o)
 		path := echoPath(o.Path)
 		e.Add(o.Method, path, handler)
 		if o.Method == http.MethodGet {

@@ -1,53 +1,91 @@
 package httpapi
 
 import (
-	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway"
 )
 
-// slot is where one request waits for its answer.
+// slot is where one request waits for its answer. It has the command too, which belongs to the
+// engine until then.
 type slot struct {
-	answer engine.Answer
-	ready  chan struct{}
-	timer  *time.Timer
+	message gateway.Message
+	id      gateway.AppendID
+
+	// What came of it, written while the answer was lent: a problem, or the answer as text.
+	problem  *gateway.Problem
+	text     []byte
+	status   int
+	sequence uint64
+	replayed bool
+	ref      engine.ReservationRef
+
+	// ready is told true for the answer, and false when time is up; there is room for both.
+	ready chan bool
+	timer *time.Timer
 	// put is the method fill, bound once so that handing it over allocates nothing.
 	put func(*engine.Answer)
+	// spent says that the timer fired, so that ready may be told once more.
+	spent bool
 }
 
 var slots = sync.Pool{New: func() any {
-	s := &slot{ready: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
-	s.timer.Stop()
-	s.put = s.fill
-	return s
+	w := &slot{ready: make(chan bool, 2)}
+	w.timer = time.AfterFunc(time.Hour, func() { w.ready <- false })
+	w.timer.Stop()
+	w.put = w.fill
+	return w
 }}
 
-func (s *slot) fill(a *engine.Answer) {
-	s.answer = *a
-	s.ready <- struct{}{} // There is room for one, and fill is called once.
+// takeSlot returns a slot for one command of an operation.
+func (s *Server) takeSlot(op engine.Op) *slot {
+	w := slots.Get().(*slot)
+	w.id = s.id
+	w.message.Command.Op = op
+	return w
+}
+
+func (w *slot) fill(a *engine.Answer) {
+	c := &w.message.Command
+	if w.problem = gateway.ProblemIn(a); w.problem != nil {
+		w.problem.Lines = slices.Clone(w.problem.Lines)
+	} else {
+		gateway.OrderLines(c, a)
+		w.status, w.replayed, w.ref, w.sequence = gateway.StatusOf(c.Op, a), a.Replayed, a.Reservation.Ref, a.Sequence
+		if a.Item != nil {
+			w.sequence = a.Item.Sequence
+		}
+		w.text = gateway.AppendAnswer(w.text, c.Op, a, w.id)
+	}
+	w.ready <- true
 }
 
 // wait sleeps until the answer is there. When it returns false the slot was given up, and must
-// not be used again: the answer may still come.
-func (s *slot) wait(ctx context.Context, atMost time.Duration) bool {
-	s.timer.Reset(atMost)
-	select {
-	case <-s.ready:
-		s.timer.Stop()
-		return true
-	case <-s.timer.C:
-	case <-ctx.Done():
-		s.timer.Stop()
+// not be used again: the answer may still come. That the client went away does not end the wait,
+// since to learn of it costs more than it could save.
+func (w *slot) wait(atMost time.Duration) bool {
+	w.timer.Reset(atMost)
+	if !<-w.ready {
+		return false
 	}
-	return false
+	w.spent = !w.timer.Stop()
+	return true
 }
 
-// free gives the slot back after wait returned true.
-func (s *slot) free() {
-	s.answer = engine.Answer{}
-	slots.Put(s)
+// free gives the slot back after wait returned true, or when its command was not handed over.
+func (w *slot) free() {
+	if w.spent {
+		return
+	}
+	if cap(w.text) > bufferKeptMax {
+		w.text = nil
+	}
+	w.message.Reset()
+	w.problem, w.text, w.ref = nil, w.text[:0], engine.ReservationRef{}
+	slots.Put(w)
 }
 
 // buffer is memory for a body or an answer.
