@@ -6,9 +6,17 @@ import (
 	"github.com/skua-stock/skua/engine"
 )
 
-// call is a command on its way to one SKU, with the slot for its answer.
+// call is a command on its way, with the slot for its answer. It belongs to a lane, which uses it
+// again and again.
 type call struct {
-	cell   *cell
+	lane *lane
+	next *call // of those given back
+	sku  string
+	hash uint32
+	// weight is what the call counts as in its lane.
+	weight int64
+	cell   *cell // none while the command visits several SKUs
+
 	cmd    *engine.Command
 	answer func(*engine.Answer)
 	ans    engine.Answer
@@ -20,24 +28,17 @@ type call struct {
 	head func(last uint64, err error)
 }
 
-var calls = sync.Pool{New: func() any { return new(call) }}
-
-func newCall(c *cell, cmd *engine.Command, answer func(*engine.Answer)) *call {
-	k := calls.Get().(*call)
-	*k = call{cell: c, cmd: cmd, answer: answer}
-	k.ans.Op = cmd.Op
-	return k
-}
-
 // Durable implements Waiter: the answer goes out, and the call is over.
 func (k *call) Durable(err error) {
 	if err != nil {
 		k.ans = engine.Answer{Op: k.ans.Op, Err: engine.ErrUnavailable}
 	}
-	k.cell.release()
+	if k.cell != nil {
+		k.cell.release()
+	}
+	k.lane.leave(k.weight) // Before the answer: who gets it may send the next at once.
 	k.answer(&k.ans)
-	*k = call{}
-	calls.Put(k)
+	k.lane.giveBack(k)
 }
 
 // refuse answers at once: only for what says nothing about the stock.
@@ -62,8 +63,8 @@ func (c *cell) turn(k *call) {
 		head, last := k.head, c.last
 		k.answer = func(a *engine.Answer) { head(last, a.Err) }
 	}
-	if c.err != nil {
-		k.refuse(c.err)
+	if c.fault != nil {
+		k.refuse(c.fault)
 		return
 	}
 	if k.head != nil {
@@ -115,7 +116,7 @@ func (c *cell) decide(k *call, now engine.Time) (done bool) {
 		case !ok:
 			return c.ended(k)
 		case others != nil:
-			c.sys.widen(k, others)
+			c.widen(k, others)
 			return true
 		}
 	default:

@@ -13,34 +13,47 @@ import (
 )
 
 // cell is one SKU in memory: the actor, its mailbox and its entry in the directory, in one piece,
-// since there may be millions.
+// since there may be millions. It fills three cache lines, in the order of what is needed together.
 type cell struct {
 	mailbox
-	sys   *System
-	part  *partition
-	shard *shard
-	pid   *actor.PID
-	sku   string
-
-	inFlight atomic.Int32
-	used     atomic.Uint32 // seconds of the coarse clock
-	// loaded, exists and dirty are for the sweeper: in memory, an item, listed for the next snapshot
-	// because it changed. A cell is never listed twice.
-	loaded, exists, dirty atomic.Bool
 
 	// What follows belongs to the actor's turn.
 	stock     *engine.Stock
 	last      uint64 // index of the last record
-	err       error  // why the stock could not be loaded
 	scheduled engine.Time
-	capture   *capture
 
+	sys  *System
+	part *partition
+	sku  string
+	// entered counts those who came in, left those who went; the difference is in flight. seen is
+	// left as it was when it last mattered. The shard's lock guards seen and gone, which says that
+	// the cell is not in the directory any more.
+	entered atomic.Uint32
+	seen    uint32
+	hash    uint32
+	used    atomic.Uint32 // seconds of the coarse clock
+	gone    bool
+	// dirty says that the cell is listed for the next snapshot because it changed. A cell is never
+	// listed twice.
+	dirty atomic.Bool
+	item  bool // exists, for the turn
+	// fault is why the stock is not there.
+	fault error
+
+	// What release writes is on a cache line of its own; loaded and exists are for it and for the
+	// sweeper: in memory, and an item.
+	left           atomic.Uint32
+	loaded, exists atomic.Bool
 	// saveMu keeps a snapshot from being written while a fenced cell is read from it. saved is the
 	// snapshot's note; reloads counts the fences, since an image from before one is of no use after.
+	reloads uint32
 	saveMu  sync.Mutex
 	saved   any
-	reloads uint32
+	capture *capture
+	pid     *actor.PID
 }
+
+const cacheLine = 64
 
 // tick asks a cell to expire what is due. It is a message without content.
 type tick struct{}
@@ -72,7 +85,7 @@ func (c *cell) ticked() {
 	if c.scheduled <= now {
 		c.scheduled = 0 // Else this tick is a left-over of an earlier schedule, and the right one comes.
 	}
-	if c.err != nil {
+	if c.fault != nil {
 		c.sys.wheel.add(now+engine.Time(expiryRetry.Milliseconds()), c.sku)
 	} else {
 		c.guard(func() { c.expire(now, true) })
@@ -83,15 +96,17 @@ func (c *cell) ticked() {
 // take gives the cell its stock.
 func (c *cell) take(stock *engine.Stock, last uint64, saved any) {
 	stock.Track()
-	c.stock, c.last, c.saved, c.err = stock, last, saved, nil
-	c.exists.Store(stock.Exists())
+	c.stock, c.last, c.saved, c.fault = stock, last, saved, nil
+	c.item = stock.Exists()
+	c.exists.Store(c.item)
 	c.schedule()
 }
 
 // fail leaves the cell without a stock. It refuses everything, and is forgotten when its last
 // caller leaves, so that the next one tries again.
 func (c *cell) fail(err error) {
-	c.err = errors.Join(engine.ErrUnavailable, err)
+	c.fault = errors.Join(engine.ErrUnavailable, err)
+	c.item = false
 	c.exists.Store(false)
 	c.sys.log("load item", "sku", c.sku, "error", err)
 }
@@ -137,7 +152,8 @@ func (s *System) append(r *engine.Record, cells []*cell, w Waiter) {
 	for _, c := range cells {
 		stocks = append(stocks, c.stock)
 		prev = append(prev, c.last)
-		if !c.exists.Load() {
+		if !c.item {
+			c.item = true
 			c.exists.Store(true)
 		}
 		c.markDirty()

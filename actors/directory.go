@@ -15,16 +15,144 @@ type directory struct {
 	size   atomic.Int64
 }
 
+// shard is a hash table of cells with open addressing, at most half full. Everything is changed
+// under its lock; only glance reads without, which is why slots are atomic.
 type shard struct {
 	mu    sync.Mutex
-	cells map[string]*cell
+	cells int
+	table atomic.Pointer[[]slot]
+}
+
+type slot struct {
+	hash atomic.Uint32
+	cell atomic.Pointer[cell]
+}
+
+// shardOf is the shard of a hash, placeOf where a search begins in its table.
+func (d *directory) shardOf(h uint32) *shard { return &d.shards[(h>>8^h)%directoryShards] }
+
+func placeOf(h uint32, table []slot) uint32 { return (h * 0x9e3779b1 >> 8) & uint32(len(table)-1) }
+
+// find returns the cell of a SKU, or nil. The lock is held.
+func (sh *shard) find(h uint32, sku string) *cell {
+	table := sh.slots()
+	if len(table) == 0 {
+		return nil
+	}
+	for i := placeOf(h, table); ; i = (i + 1) & uint32(len(table)-1) {
+		c := table[i].cell.Load()
+		if c == nil || table[i].hash.Load() == h && c.sku == sku {
+			return c
+		}
+	}
+}
+
+func (sh *shard) slots() []slot {
+	if t := sh.table.Load(); t != nil {
+		return *t
+	}
+	return nil
+}
+
+// insert files a cell that is not there. The lock is held.
+func (sh *shard) insert(c *cell) {
+	table := sh.slots()
+	if 2*(sh.cells+1) > len(table) {
+		larger := make([]slot, max(8, 2*len(table)))
+		for i := range table {
+			if c := table[i].cell.Load(); c != nil {
+				file(larger, c)
+			}
+		}
+		table = larger
+		sh.table.Store(&table)
+	}
+	file(table, c)
+	sh.cells++
+}
+
+func file(table []slot, c *cell) {
+	i := placeOf(c.hash, table)
+	for table[i].cell.Load() != nil {
+		i = (i + 1) & uint32(len(table)-1)
+	}
+	table[i].hash.Store(c.hash)
+	table[i].cell.Store(c)
+}
+
+// remove takes a cell out and closes the gap, so that no search ends at it. The lock is held.
+func (sh *shard) remove(c *cell) {
+	table := sh.slots()
+	mask := uint32(len(table) - 1)
+	gap := placeOf(c.hash, table)
+	for table[gap].cell.Load() != c {
+		gap = (gap + 1) & mask
+	}
+	for i := (gap + 1) & mask; ; i = (i + 1) & mask {
+		next := table[i].cell.Load()
+		if next == nil {
+			break
+		}
+		if home := placeOf(next.hash, table); (i-home)&mask >= (i-gap)&mask {
+			table[gap].hash.Store(next.hash)
+			table[gap].cell.Store(next)
+			gap = i
+		}
+	}
+	table[gap].cell.Store(nil)
+	sh.cells--
+}
+
+// each calls f with every cell until it returns false. The lock is held.
+func (sh *shard) each(f func(*cell) bool) {
+	table := sh.slots()
+	for i := range table {
+		if c := table[i].cell.Load(); c != nil && !f(c) {
+			return
+		}
+	}
+}
+
+// glance finds a cell that probably is the one of a SKU with this hash, without a lock; nil if
+// there seems to be none. It is good for nothing but warm.
+func (d *directory) glance(h uint32) *cell {
+	t := d.shardOf(h).table.Load()
+	if t == nil {
+		return nil
+	}
+	for i, n := placeOf(h, *t), 0; n < len(*t); i, n = (i+1)&uint32(len(*t)-1), n+1 {
+		sl := &(*t)[i]
+		c := sl.cell.Load()
+		if c == nil || sl.hash.Load() == h {
+			return c
+		}
+	}
+	return nil
 }
 
 // partition is the unit of ownership. On one node, all belong to it.
 type partition struct {
-	inFlight atomic.Int64
-	mu       sync.Mutex
-	dirty    []*cell
+	// entered counts those who came in, left those who went; the difference is in flight. seen is
+	// left as it was when it last mattered: looking at it each time would have two processors pull
+	// at one cache line.
+	entered, seen atomic.Int64
+	mu            sync.Mutex
+	dirty         []*cell
+
+	_    [cacheLine]byte
+	left atomic.Int64
+	_    [cacheLine]byte
+}
+
+// enter counts one more in and reports whether that is within the limit.
+func (p *partition) enter(limit int64) bool {
+	n := p.entered.Add(1)
+	if n-p.seen.Load() <= limit {
+		return true
+	}
+	left := p.left.Load()
+	p.seen.Store(left)
+	return n-left <= limit
 }
 
 // hash is FNV-1a 32, the hash by which NATS partitions subjects.
@@ -39,31 +167,28 @@ func hash(sku string) uint32 {
 // acquire finds or makes the cell of a SKU and counts the caller in: until release, the cell
 // stays. Expiry is never refused, since its work is bounded by the holds and must be done.
 func (s *System) acquire(sku string, expiry bool) (*cell, error) {
-	if n := s.inFlight.Add(1); n > int64(s.limits.InFlight) && !expiry {
-		s.inFlight.Add(-1)
-		s.metrics.overloaded.WithLabelValues("node").Inc()
-		return nil, engine.ErrOverloaded
-	}
 	h := hash(sku)
 	part := &s.partitions[h%uint32(len(s.partitions))]
-	if n := part.inFlight.Add(1); n > int64(s.limits.InFlightPerPartition) && !expiry {
-		part.inFlight.Add(-1)
-		s.inFlight.Add(-1)
+	if !part.enter(int64(s.limits.InFlightPerPartition)) && !expiry {
+		part.left.Add(1)
 		s.metrics.overloaded.WithLabelValues("partition").Inc()
 		return nil, engine.ErrOverloaded
 	}
-	sh := &s.directory.shards[(h>>8^h)%directoryShards]
+	sh := s.directory.shardOf(h)
 	sh.mu.Lock()
-	c := sh.cells[sku]
+	c := sh.find(h, sku)
 	fresh := c == nil
 	if fresh {
-		c = &cell{sys: s, part: part, shard: sh, sku: sku}
-		c.mailbox.workers = s.workers
-		sh.cells[sku] = c
+		c = &cell{sys: s, part: part, sku: sku, hash: h}
+		sh.insert(c)
 	}
-	n := c.inFlight.Add(1)
+	n := c.entered.Add(1)
+	if n-c.seen > uint32(s.limits.InFlightPerSKU) {
+		c.seen = c.left.Load()
+	}
+	over := n-c.seen > uint32(s.limits.InFlightPerSKU)
 	sh.mu.Unlock()
-	if n > int32(s.limits.InFlightPerSKU) && !expiry {
+	if over && !expiry {
 		c.release()
 		s.metrics.overloaded.WithLabelValues("sku").Inc()
 		return nil, engine.ErrOverloaded
@@ -79,27 +204,41 @@ func (s *System) acquire(sku string, expiry bool) (*cell, error) {
 	return c, nil
 }
 
+// enter counts one more in who is in already, or is sure that the cell stays; past the limits.
+func (c *cell) enter() {
+	c.part.entered.Add(1)
+	c.entered.Add(1)
+}
+
 // release counts a caller out. A cell whose SKU turned out to be no item goes with the last.
 func (c *cell) release() {
-	c.part.inFlight.Add(-1)
-	c.sys.inFlight.Add(-1)
-	if c.inFlight.Add(-1) == 0 && c.loaded.Load() && !c.exists.Load() {
+	c.part.left.Add(1)
+	left := c.left.Add(1)
+	if !c.exists.Load() && c.loaded.Load() && left == c.entered.Load() {
 		c.sys.forget(c)
 	}
 }
+
+// idle reports whether nobody is in. Under the shard's lock, where nobody comes in, that lasts.
+func (c *cell) idle() bool { return c.left.Load() == c.entered.Load() }
+
+// shard is where the cell is filed.
+func (c *cell) shard() *shard { return c.sys.directory.shardOf(c.hash) }
 
 // forget takes a cell from memory if nobody uses it and nothing of it is unsaved. It reports
 // whether it did. Since senders count themselves in under the shard's lock, the mailbox is empty
 // for good then, and whoever asks for the SKU next makes a new cell. The turn that gave the last
 // answer may call it: all that is left of that turn is to return.
 func (s *System) forget(c *cell) bool {
-	c.shard.mu.Lock()
-	if c.inFlight.Load() != 0 || c.dirty.Load() || !c.quiet() || c.shard.cells[c.sku] != c {
-		c.shard.mu.Unlock()
+	sh := c.shard()
+	sh.mu.Lock()
+	if c.gone || !c.idle() || c.dirty.Load() || !c.quiet() {
+		sh.mu.Unlock()
 		return false
 	}
-	delete(c.shard.cells, c.sku)
-	c.shard.mu.Unlock()
+	c.gone = true
+	sh.remove(c)
+	sh.mu.Unlock()
 	s.directory.size.Add(-1)
 	s.actors.Root.Stop(c.pid)
 	return true
@@ -118,7 +257,7 @@ func (s *System) spawn(c *cell) {
 func (s *System) newProps() *actor.Props {
 	return actor.PropsFromProducer(
 		func() actor.Actor { return s.next },
-		actor.WithMailbox(func() actor.Mailbox { return &s.next.mailbox }),
+		actor.WithMailbox(func() actor.Mailbox { return s.next }),
 	)
 }
 
@@ -132,7 +271,7 @@ func (s *System) load(c *cell) {
 	}
 	c.loaded.Store(true)
 	c.open()
-	if c.inFlight.Load() == 0 && !c.exists.Load() {
+	if c.idle() && !c.exists.Load() {
 		s.forget(c) // Whoever wanted it has left before it was there.
 	}
 }

@@ -183,6 +183,8 @@ func (g *ground) Recall(home string, key [16]byte) (uint64, bool) {
 	return index, ok
 }
 
+func (g *ground) Warm(string, [16]byte) {}
+
 func (g *ground) Ended(ref engine.ReservationRef) (uint64, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -10,10 +10,8 @@ func (s *System) fence(cells []*cell) {
 	s.metrics.fenced.Add(float64(len(cells)))
 	for _, c := range cells {
 		c.hold()
-		c.inFlight.Add(1) // The cell stays until it is well again.
-		c.part.inFlight.Add(1)
-		s.inFlight.Add(1)
-		c.err = engine.ErrInternal
+		c.enter() // The cell stays until it is well again.
+		c.fault = engine.ErrInternal
 		s.wal.Await(c.last, &reload{c})
 	}
 }

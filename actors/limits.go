@@ -42,6 +42,13 @@ func (l Limits) withDefaults() Limits {
 }
 
 const (
+	// coresPerLane is how many processor cores there are to a lane: besides the lane's, one for the
+	// doors, the log and the answers.
+	coresPerLane = 2
+	// lanePiece is how many commands a lane looks ahead. What they need has to fit into the cache.
+	lanePiece = 32
+	// callsMade is how many calls a lane makes at a time.
+	callsMade = 64
 	// directoryShards is how many locks the directory has; a power of two.
 	directoryShards = 256
 	// turnsInline is how many messages a sender runs before it leaves the rest to a worker.

@@ -13,59 +13,102 @@ import (
 // spans several SKUs visits the others.
 type mailbox struct {
 	mu      sync.Mutex
-	invoker actor.MessageInvoker
-	workers *workers
-	system  []any
-	queue   []any
-	head    int
 	running bool // A goroutine is in run, or will be: it alone invokes.
 	opened  bool
-	holds   int // Each ends by its own resume: a visit and a fence may hold at once.
+	holds   int32 // Each ends by its own resume: a visit and a fence may hold at once.
+	context invoker
+	backlog *backlog // nil while nothing waits
+}
+
+// invoker is what Proto.Actor knows of the actor: its context.
+type invoker interface {
+	actor.MessageInvoker
+	Self() *actor.PID
+	Message() any
+}
+
+// backlog is what waits in a mailbox: messages of Proto.Actor's own, and ours.
+type backlog struct {
+	system []any
+	queue  []any
+	head   int
 }
 
 // PostUserMessage implements actor.Mailbox.
-func (m *mailbox) PostUserMessage(message any) {
+func (c *cell) PostUserMessage(message any) {
+	m := &c.mailbox
 	m.mu.Lock()
 	if m.running || !m.opened || m.holds > 0 {
-		m.enqueue(message)
+		m.more().enqueue(message)
 		m.mu.Unlock()
 		return
 	}
 	m.running = true
 	m.mu.Unlock()
-	m.invoker.InvokeUserMessage(message)
-	m.run(turnsInline)
+	m.context.InvokeUserMessage(message)
+	c.run(turnsInline)
+}
+
+// claim takes an idle mailbox, as a turn does. Whoever claimed it must call run in the end.
+func (m *mailbox) claim() bool {
+	m.mu.Lock()
+	ok := !m.running && m.opened && m.holds == 0
+	if ok {
+		m.running = true
+	}
+	m.mu.Unlock()
+	return ok
+}
+
+func (m *mailbox) more() *backlog {
+	if m.backlog == nil {
+		m.backlog = new(backlog)
+	}
+	return m.backlog
 }
 
 // enqueue takes a message to the queue's end. Under a load that never lets the queue run empty,
 // what was taken from its front would pile up; so the rest moves down there when it is the smaller
 // half.
-func (m *mailbox) enqueue(message any) {
-	if len(m.queue) == cap(m.queue) && m.head > len(m.queue)/2 {
-		n := copy(m.queue, m.queue[m.head:])
-		clear(m.queue[n:])
-		m.queue, m.head = m.queue[:n], 0
+func (b *backlog) enqueue(message any) {
+	if len(b.queue) == cap(b.queue) && b.head > len(b.queue)/2 {
+		n := copy(b.queue, b.queue[b.head:])
+		clear(b.queue[n:])
+		b.queue, b.head = b.queue[:n], 0
 	}
-	m.queue = append(m.queue, message)
+	b.queue = append(b.queue, message)
 }
 
+// dequeue takes the first message.
+func (b *backlog) dequeue() any {
+	message := b.queue[b.head]
+	b.queue[b.head] = nil
+	b.head++
+	return message
+}
+
+// waiting reports whether there are messages of ours.
+func (b *backlog) waiting() bool { return b != nil && b.head < len(b.queue) }
+
 // PostSystemMessage implements actor.Mailbox. System messages are not held up.
-func (m *mailbox) PostSystemMessage(message any) {
+func (c *cell) PostSystemMessage(message any) {
+	m := &c.mailbox
 	m.mu.Lock()
-	m.system = append(m.system, message)
+	b := m.more()
+	b.system = append(b.system, message)
 	if m.running {
 		m.mu.Unlock()
 		return
 	}
 	m.running = true
 	m.mu.Unlock()
-	m.run(turnsInline)
+	c.run(turnsInline)
 }
 
 // RegisterHandlers implements actor.Mailbox. The dispatcher is our own pool, see workers.
-func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+func (m *mailbox) RegisterHandlers(context actor.MessageInvoker, _ actor.Dispatcher) {
 	m.mu.Lock()
-	m.invoker = invoker
+	m.context = context.(invoker)
 	m.mu.Unlock()
 }
 
@@ -76,44 +119,42 @@ func (m *mailbox) Start() {}
 func (m *mailbox) UserMessageCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.queue) - m.head
+	if !m.backlog.waiting() {
+		return 0
+	}
+	return len(m.backlog.queue) - m.backlog.head
 }
 
 // run invokes messages until there are none, the mailbox is held, or quota is used up; a worker
 // goes on then.
-func (m *mailbox) run(quota int) {
+func (c *cell) run(quota int) {
+	m := &c.mailbox
 	for {
 		m.mu.Lock()
-		if len(m.system) > 0 {
-			message := m.system[0]
-			m.system = m.system[1:]
+		b := m.backlog
+		if b != nil && len(b.system) > 0 {
+			message := b.system[0]
+			b.system = b.system[1:]
 			m.mu.Unlock()
-			m.invoker.InvokeSystemMessage(message)
+			m.context.InvokeSystemMessage(message)
 			continue
 		}
-		if m.holds > 0 || !m.opened || m.head == len(m.queue) {
+		if m.holds > 0 || !m.opened || !b.waiting() {
+			if !b.waiting() {
+				m.backlog = nil // A burst should not be paid for ever after.
+			}
 			m.running = false
 			m.mu.Unlock()
 			return
 		}
 		if quota == 0 {
 			m.mu.Unlock()
-			m.workers.schedule(m)
+			c.sys.workers.schedule(c)
 			return
 		}
-		message := m.queue[m.head]
-		m.queue[m.head] = nil
-		m.head++
-		if m.head == len(m.queue) {
-			m.head = 0
-			if cap(m.queue) > turnsInline {
-				m.queue = nil // A burst should not be paid for ever after.
-			} else {
-				m.queue = m.queue[:0]
-			}
-		}
+		message := b.dequeue()
 		m.mu.Unlock()
-		m.invoker.InvokeUserMessage(message)
+		m.context.InvokeUserMessage(message)
 		quota--
 	}
 }
@@ -126,21 +167,22 @@ func (m *mailbox) hold() {
 }
 
 // resume ends a hold.
-func (m *mailbox) resume() { m.wake(func() { m.holds-- }) }
+func (c *cell) resume() { c.wake(func() { c.holds-- }) }
 
 // open lets messages through, once the SKU is loaded.
-func (m *mailbox) open() { m.wake(func() { m.opened = true }) }
+func (c *cell) open() { c.wake(func() { c.opened = true }) }
 
-func (m *mailbox) wake(change func()) {
+func (c *cell) wake(change func()) {
+	m := &c.mailbox
 	m.mu.Lock()
 	change()
-	idle := !m.running && m.opened && m.holds == 0 && m.head < len(m.queue)
+	idle := !m.running && m.opened && m.holds == 0 && m.backlog.waiting()
 	if idle {
 		m.running = true
 	}
 	m.mu.Unlock()
 	if idle {
-		m.workers.schedule(m)
+		c.sys.workers.schedule(c)
 	}
 }
 
@@ -149,20 +191,20 @@ func (m *mailbox) wake(change func()) {
 func (m *mailbox) quiet() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.holds == 0 && m.opened && m.head == len(m.queue)
+	return m.holds == 0 && m.opened && !m.backlog.waiting()
 }
 
 // workers is the pool that runs mailboxes when no sender does. Its goroutines live long, so that
 // their stacks have grown once and for all.
 type workers struct {
-	queue   chan *mailbox
+	queue   chan *cell
 	quit    chan struct{}
 	stopped atomic.Bool
 	wg      sync.WaitGroup
 }
 
 func newWorkers(n int) *workers {
-	w := &workers{queue: make(chan *mailbox, workerQueue), quit: make(chan struct{})}
+	w := &workers{queue: make(chan *cell, workerQueue), quit: make(chan struct{})}
 	for range n {
 		w.wg.Go(func() {
 			for {
@@ -179,7 +221,7 @@ func newWorkers(n int) *workers {
 }
 
 // schedule has a worker run m. It never waits, since workers call it too.
-func (w *workers) schedule(m *mailbox) {
+func (w *workers) schedule(m *cell) {
 	select {
 	case w.queue <- m:
 		if w.stopped.Load() {

@@ -1,12 +1,16 @@
 package actors
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
 
 // busyInvoker posts two messages more in every turn that it is asked to, so that the queue is never
 // empty.
 type busyInvoker struct {
 	t       *testing.T
-	mailbox *mailbox
+	mailbox *cell
 	last    int
 	posted  int
 	until   int
@@ -18,7 +22,7 @@ func (v *busyInvoker) InvokeUserMessage(message any) {
 		v.t.Fatalf("message %d after %d", n, v.last)
 	}
 	v.last++
-	v.longest = max(v.longest, cap(v.mailbox.queue))
+	v.longest = max(v.longest, cap(v.mailbox.backlog.queue))
 	for v.posted < min(v.until, v.last+3) {
 		v.posted++
 		v.mailbox.PostUserMessage(v.posted)
@@ -26,11 +30,14 @@ func (v *busyInvoker) InvokeUserMessage(message any) {
 }
 
 func (v *busyInvoker) InvokeSystemMessage(any)       {}
+func (v *busyInvoker) Self() *actor.PID              { return nil }
+func (v *busyInvoker) Message() any                  { return nil }
 func (v *busyInvoker) EscalateFailure(reason, _ any) { v.t.Fatal(reason) }
 
 // A mailbox that is never empty keeps its order, and takes no more memory than what waits in it.
 func TestMailboxThatIsNeverEmpty(t *testing.T) {
-	m := &mailbox{opened: true}
+	m := new(cell)
+	m.opened = true
 	v := &busyInvoker{t: t, mailbox: m, posted: 1, until: 1_000_000}
 	m.RegisterHandlers(v, nil)
 	m.running = true

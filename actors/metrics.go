@@ -43,7 +43,7 @@ func newMetrics(r prometheus.Registerer, s *System) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	r.MustRegister(m.turn, m.overloaded, m.expired, m.replayed, m.panics, m.fenced, m.passivated,
-		gauge("skua_commands_in_flight", "Commands admitted and not answered yet.", func() float64 { return float64(s.inFlight.Load()) }),
+		gauge("skua_commands_in_flight", "Commands admitted and not answered yet.", func() float64 { return float64(s.inFlight()) }),
 		gauge("skua_items_resident", "Items in memory.", func() float64 { return float64(s.directory.size.Load()) }),
 		gauge("skua_deadlines_pending", "Deadlines that the expiry wheel waits for.", func() float64 {
 			s.wheel.mu.Lock()

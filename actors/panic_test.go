@@ -72,6 +72,7 @@ func TestPanicInApply(t *testing.T) {
 		g.set(func() { g.auto = false })
 
 		parked := b.send(receive("A", 1, "parked"))
+		synctest.Wait()
 		g.breakOnce(anyRecord)
 		if a := b.do(receive("A", 100, "broken")); !errors.Is(a.Err, engine.ErrInternal) {
 			t.Errorf("%+v", a)
@@ -119,6 +120,7 @@ func TestPanicInApplyOfAVisit(t *testing.T) {
 		for _, sku := range skus[:2] {
 			parked = append(parked, b.send(receive(sku, 1, "parked")))
 		}
+		synctest.Wait()
 		g.breakOnce(anyRecord)
 		if a := b.do(reserve("broken", skus...)); !errors.Is(a.Err, engine.ErrInternal) {
 			t.Errorf("%+v", a)
@@ -165,6 +167,7 @@ func TestPanicInExpiryInsideAVisit(t *testing.T) {
 			synctest.Wait()
 			g.set(func() { g.auto = false })
 			parked := b.send(receive(victim, 1, "parked"))
+			synctest.Wait()
 			g.breakOnce(func(r *engine.Record) bool { return r.Acts[0].Op == engine.OpExpire })
 			ahead.Store(int64(time.Second))
 			visited := b.send(reserve("order", skus...))

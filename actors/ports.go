@@ -24,6 +24,8 @@ type Log interface {
 type Memory interface {
 	// Recall finds the record that a key of a home SKU led to.
 	Recall(home string, key [16]byte) (index uint64, ok bool)
+	// Warm reads what Recall of the key will need, as a hint.
+	Warm(home string, key [16]byte)
 	// Ended finds the record that ended a reservation.
 	Ended(ref engine.ReservationRef) (index uint64, ok bool)
 	// Record reads the record at an index, whole if sku is the home of its acts. It waits until

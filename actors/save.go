@@ -30,8 +30,8 @@ func (c *cell) captured(k *capture) {
 		k.begun = true
 		c.dirty.Store(false) // What changes from here on is for the next snapshot.
 	}
-	if c.err != nil {
-		k.err = c.err
+	if c.fault != nil {
+		k.err = c.fault
 		k.done <- k
 		return
 	}
@@ -106,9 +106,7 @@ func (s *System) saveAll(ctx context.Context, cells []*cell) (failed error) {
 
 // startCapture counts itself in like any sender, past the limits: it must not starve under load.
 func (s *System) startCapture(c *cell, done chan<- *capture) {
-	s.inFlight.Add(1)
-	c.part.inFlight.Add(1)
-	c.inFlight.Add(1)
+	c.enter()
 	c.post(&capture{cell: c, done: done})
 }
 
@@ -127,9 +125,7 @@ func (s *System) saveOne(k *capture, failed error) error {
 	if !errors.Is(err, errFenced) {
 		// What of it changed is not noted any more, so it is read again from the last snapshot and
 		// the log.
-		s.inFlight.Add(1)
-		c.part.inFlight.Add(1)
-		c.inFlight.Add(1)
+		c.enter()
 		c.post(repair{})
 	}
 	return fmt.Errorf("item %q: %w", c.sku, err)
@@ -159,11 +155,12 @@ func (s *System) cells(want func(*cell) bool) []*cell {
 	for i := range s.directory.shards {
 		sh := &s.directory.shards[i]
 		sh.mu.Lock()
-		for _, c := range sh.cells {
+		sh.each(func(c *cell) bool {
 			if want(c) {
 				all = append(all, c)
 			}
-		}
+			return true
+		})
 		sh.mu.Unlock()
 	}
 	return all

@@ -41,12 +41,11 @@ func (s *System) leastUsed(cells int) uint32 {
 		sh := &s.directory.shards[i]
 		sh.mu.Lock()
 		n := 0
-		for _, c := range sh.cells {
-			if n++; n > sweepSample/directoryShards {
-				break
-			}
+		sh.each(func(c *cell) bool {
+			n++
 			used = append(used, c.used.Load())
-		}
+			return n < sweepSample/directoryShards
+		})
 		sh.mu.Unlock()
 	}
 	if len(used) == 0 {
@@ -60,7 +59,7 @@ func (s *System) leastUsed(cells int) uint32 {
 // passivate forgets the clean cells that were last used before a time.
 func (s *System) passivate(before uint32) {
 	idle := s.cells(func(c *cell) bool {
-		return c.used.Load() < before && c.loaded.Load() && !c.dirty.Load() && c.inFlight.Load() == 0
+		return c.used.Load() < before && c.loaded.Load() && !c.dirty.Load() && c.idle()
 	})
 	for _, c := range idle {
 		if s.forget(c) {

@@ -51,9 +51,10 @@ type System struct {
 	spawning sync.Mutex
 	next     *cell
 
+	lanes      []*lane
+	lanesDone  sync.WaitGroup
 	directory  directory
 	partitions []partition
-	inFlight   atomic.Int64
 	coarse     atomic.Uint32
 	wheel      *wheel
 	readers    chan struct{}
@@ -90,8 +91,11 @@ func New(cfg Config) (*System, error) {
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
 	s.props = s.newProps()
 	s.workers = newWorkers(workersPerCore * runtime.GOMAXPROCS(0))
-	for i := range s.directory.shards {
-		s.directory.shards[i].cells = make(map[string]*cell)
+	lanes := max(1, runtime.GOMAXPROCS(0)/coresPerLane)
+	for range lanes {
+		l := newLane(s, max(1, s.limits.InFlight/lanes))
+		s.lanes = append(s.lanes, l)
+		s.lanesDone.Go(l.run)
 	}
 	s.metrics = newMetrics(cfg.Metrics, s)
 	s.wheel = newWheel(s)
@@ -114,19 +118,32 @@ func (s *System) Submit(cmd *engine.Command, answer func(*engine.Answer)) {
 	case cmd.Op == engine.OpReserve || cmd.Op == engine.OpCommit:
 		cmd.Reservation = engine.ReservationRef{Nonce: nonce()}
 		sku = cmd.Lines[0].SKU
-		if spread(cmd) {
-			s.startVisit(skusOf(nil, cmd), []*engine.Command{cmd}, func(a []engine.Answer) { answer(&a[0]) })
-			return
-		}
 	case cmd.Op.Step() || cmd.Op == engine.OpGetReservation:
 		sku = cmd.Reservation.Home
 	}
-	c, err := s.acquire(sku, false)
-	if err != nil {
+	if cmd.Op.Mutates() {
+		cmd.KeyHash() // Here, where it keeps no other command waiting.
+		cmd.Fingerprint()
+	}
+	h := hash(sku)
+	if err := s.laneOf(h).put(sku, h, cmd, answer, nil); err != nil {
 		answer(&engine.Answer{Op: cmd.Op, Err: err})
+	}
+}
+
+// dispatch sends a call to its SKUs.
+func (s *System) dispatch(k *call) {
+	if spread(k.cmd) && k.head == nil && k.peek == nil && !k.cmd.Op.Step() {
+		s.visitFor(k, skusOf(nil, k.cmd))
 		return
 	}
-	c.post(newCall(c, cmd, answer))
+	c, err := s.acquire(k.sku, false)
+	if err != nil {
+		k.refuse(err)
+		return
+	}
+	k.cell = c
+	c.post(k)
 }
 
 // nonce draws the number of a reservation. 64 bits from a generator seeded by the system cannot be
@@ -180,6 +197,9 @@ func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer))
 		}
 		skus = skusOf(skus, cmd)
 	}
+	if answer = s.admitAll(skus, cmds, answer); answer == nil {
+		return
+	}
 	start := func() {
 		s.startVisit(skus, cmds, func(answers []engine.Answer) { s.explainEnds(cmds, answers, answer) })
 	}
@@ -203,6 +223,27 @@ func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer))
 			s.peek(cmd, gather)
 		}
 	}
+}
+
+// admitAll counts a batch in, by its SKUs, until it is answered; it answers one that is too many,
+// and returns nil then.
+func (s *System) admitAll(skus []string, cmds []*engine.Command, answer func([]engine.Answer)) func([]engine.Answer) {
+	l, weight := s.laneOf(hash(skus[0])), int64(len(skus))
+	l.mu.Lock()
+	err := l.admit(weight)
+	l.mu.Unlock()
+	if err == nil {
+		return func(a []engine.Answer) {
+			l.leave(weight)
+			answer(a)
+		}
+	}
+	answers := make([]engine.Answer, len(cmds))
+	for i := range answers {
+		answers[i] = engine.Answer{Op: cmds[i].Op, Err: err}
+	}
+	answer(answers)
+	return nil
 }
 
 // refuseBatch turns down what cannot be a batch: while closing, or with one key twice.
@@ -234,14 +275,12 @@ func (s *System) refuseBatch(cmds []*engine.Command) ([]engine.Answer, bool) {
 // peek asks a reservation's home for its other SKUs. A home that cannot be asked has none: the
 // visit will find out why.
 func (s *System) peek(cmd *engine.Command, others func([]string)) {
-	c, err := s.acquire(cmd.Reservation.Home, false)
-	if err != nil {
+	home := cmd.Reservation.Home
+	none := func(*engine.Answer) { others(nil) }
+	h := hash(home)
+	if err := s.laneOf(h).put(home, h, cmd, none, func(k *call) { k.peek = others }); err != nil {
 		others(nil)
-		return
 	}
-	k := newCall(c, cmd, func(*engine.Answer) { others(nil) })
-	k.peek = others
-	c.post(k)
 }
 
 // explainEnds replaces "no such reservation" by how it ended, which its home knows.
@@ -274,10 +313,10 @@ func (s *System) Drain(ctx context.Context) error {
 	s.closing.Store(true)
 	wait := time.NewTicker(5 * time.Millisecond)
 	defer wait.Stop()
-	for s.inFlight.Load() > 0 {
+	for s.inFlight() > 0 {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %d commands in flight: %w", s.inFlight.Load(), ctx.Err())
+			return fmt.Errorf("wait for %d commands in flight: %w", s.inFlight(), ctx.Err())
 		case <-wait.C:
 		}
 	}
@@ -291,21 +330,36 @@ func (s *System) Close() {
 	close(s.stop)
 	s.loops.Wait()
 	s.reading.Wait()
+	for _, l := range s.lanes {
+		l.stop()
+	}
+	s.lanesDone.Wait()
 	s.workers.stop()
+}
+
+// inFlight is how many commands are on their way, and how much else is done for SKUs besides.
+func (s *System) inFlight() (n int64) {
+	for i := range s.partitions {
+		p := &s.partitions[i]
+		left := p.left.Load() // First, so that it cannot be more.
+		n += p.entered.Load() - left
+	}
+	for _, l := range s.lanes {
+		n = max(n, l.inFlight())
+	}
+	return n
 }
 
 func (s *System) log(doing string, args ...any) { s.logger.Error(doing, args...) }
 
 // Head tells an item's last record, once it is durable; last is 0 for a SKU that is no item.
 func (s *System) Head(sku string, tell func(last uint64, err error)) {
-	c, err := s.acquire(sku, false)
-	if err != nil {
+	cmd := &engine.Command{Op: engine.OpGetItem, SKU: sku}
+	refused := func(a *engine.Answer) { tell(0, a.Err) }
+	h := hash(sku)
+	if err := s.laneOf(h).put(sku, h, cmd, refused, func(k *call) { k.head = tell }); err != nil {
 		tell(0, err)
-		return
 	}
-	k := newCall(c, &engine.Command{Op: engine.OpGetItem, SKU: sku}, nil)
-	k.head = tell
-	c.post(k)
 }
 
 // Resident is how many SKUs are in memory.

@@ -113,8 +113,8 @@ func (v *visit) park(wait bool) {
 // give the answers.
 func (v *visit) decide() (parked bool) {
 	for _, c := range v.cells {
-		if c.err != nil {
-			v.failAll(c.err)
+		if c.fault != nil {
+			v.failAll(c.fault)
 			return false
 		}
 	}
@@ -283,17 +283,25 @@ func (v *visit) refuseReuse(found []uint64) {
 	}
 }
 
+// visitFor has a call visit several SKUs.
+func (s *System) visitFor(k *call, skus []string) {
+	s.startVisit(skus, []*engine.Command{k.cmd}, func(a []engine.Answer) {
+		k.ans = a[0]
+		k.Durable(nil)
+	})
+}
+
 // widen turns a call on a reservation's home into a visit of all its SKUs.
-func (s *System) widen(k *call, others []string) {
-	cmd, answer, home := k.cmd, k.answer, k.cell.sku
-	k.answer = func(*engine.Answer) {
-		s.startVisit(append(others, home), []*engine.Command{cmd}, func(a []engine.Answer) {
-			if a[0].Refusal.Code == engine.ReservationNotFound {
-				s.Submit(cmd, answer) // It ended on the way: the home knows how.
-				return
-			}
-			answer(&a[0])
-		})
-	}
-	k.Durable(nil)
+func (c *cell) widen(k *call, others []string) {
+	k.cell = nil
+	c.release()
+	s := c.sys
+	s.startVisit(append(others, c.sku), []*engine.Command{k.cmd}, func(a []engine.Answer) {
+		if a[0].Refusal.Code == engine.ReservationNotFound {
+			s.dispatch(k) // It ended on the way: the home knows how.
+			return
+		}
+		k.ans = a[0]
+		k.Durable(nil)
+	})
 }

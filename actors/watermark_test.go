@@ -57,6 +57,7 @@ func TestNothingLeavesAboveTheWatermark(t *testing.T) {
 		}
 		heads := make(chan uint64, 2)
 		b.Head("A", func(last uint64, err error) { heads <- last })
+		synctest.Wait() // It asks before what follows.
 		changes := []chan engine.Answer{b.send(step(engine.OpRelease, "release", old)), b.send(reserve("one more of 2", "B", "A"))}
 		batch := b.batch(receive("A", 1, "b1"), receive("B", 1, "b2"))
 		refusedBatch := b.batch(receive("A", 1, "b3"), receive("unknown", 1, "b4"))

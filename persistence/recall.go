@@ -27,14 +27,16 @@ type generation struct {
 	shards [recallShards]table
 }
 
-// table is a hash table with open addressing; key 0 marks a free slot.
+// table is a hash table with open addressing; key 0 marks a free slot. It is changed under the
+// lock and read without: a slot gets its index before its key, and a table that has grown replaces
+// the one that is read.
 type table struct {
 	mu    sync.Mutex
-	slots []slot
 	used  int
+	slots atomic.Pointer[[]slot]
 }
 
-type slot struct{ key, index uint64 }
+type slot struct{ key, index atomic.Uint64 }
 
 func newRecall(bytes int64, minimum time.Duration) *recall {
 	// A table is between 3/8 and 3/4 full, so a key takes up to 16/(3/8) bytes; two generations.
@@ -145,53 +147,58 @@ func (r *recall) size() int64 {
 func (t *table) put(key, index uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if 4*(t.used+1) > 3*len(t.slots) {
-		t.grow()
+	slots := t.load()
+	if 4*(t.used+1) > 3*len(slots) {
+		larger := make([]slot, max(16, 2*len(slots)))
+		for i := range slots {
+			if key := slots[i].key.Load(); key != 0 {
+				place(larger, key, slots[i].index.Load())
+			}
+		}
+		slots = larger
+		t.slots.Store(&slots)
 	}
-	if !t.place(slot{key, index}) {
+	if !place(slots, key, index) {
 		return false
 	}
 	t.used++
 	return true
 }
 
-func (t *table) place(s slot) bool {
-	mask := uint64(len(t.slots) - 1)
-	for i := s.key & mask; ; i = (i + 1) & mask {
-		switch t.slots[i].key {
+func (t *table) load() []slot {
+	if s := t.slots.Load(); s != nil {
+		return *s
+	}
+	return nil
+}
+
+func place(slots []slot, key, index uint64) (fresh bool) {
+	mask := uint64(len(slots) - 1)
+	for i := key & mask; ; i = (i + 1) & mask {
+		switch slots[i].key.Load() {
 		case 0:
-			t.slots[i] = s
+			slots[i].index.Store(index)
+			slots[i].key.Store(key)
 			return true
-		case s.key:
-			t.slots[i].index = s.index
+		case key:
+			slots[i].index.Store(index)
 			return false
 		}
 	}
 }
 
-func (t *table) grow() {
-	old := t.slots
-	t.slots = make([]slot, max(16, 2*len(old)))
-	for _, s := range old {
-		if s.key != 0 {
-			t.place(s)
-		}
-	}
-}
-
 func (t *table) get(key uint64) (uint64, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.slots) == 0 {
+	slots := t.load()
+	if len(slots) == 0 {
 		return 0, false
 	}
-	mask := uint64(len(t.slots) - 1)
+	mask := uint64(len(slots) - 1)
 	for i := key & mask; ; i = (i + 1) & mask {
-		switch t.slots[i].key {
+		switch slots[i].key.Load() {
 		case 0:
 			return 0, false
 		case key:
-			return t.slots[i].index, true
+			return slots[i].index.Load(), true
 		}
 	}
 }

@@ -21,6 +21,9 @@ func (s *Store) Recall(home string, key [16]byte) (index uint64, ok bool) {
 	return s.recall.get(keyHash(home, key))
 }
 
+// Warm reads what Recall of the key will need, so that the memory is on its way. It is a hint.
+func (s *Store) Warm(home string, key [16]byte) { s.recall.get(keyHash(home, key)) }
+
 // Ended finds the record that ended a reservation.
 func (s *Store) Ended(ref engine.ReservationRef) (index uint64, ok bool) {
 	return s.recall.get(endHash(ref))
