@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ownCPU is the user and system time of this process so far, to the microsecond.
-func ownCPU() (time.Duration, error) {
+// OwnCPU is the user and system time of this process so far, to the microsecond.
+func OwnCPU() (time.Duration, error) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0, err

@@ -7,6 +7,6 @@ import (
 	"time"
 )
 
-func ownCPU() (time.Duration, error) { return 0, errors.ErrUnsupported }
+func OwnCPU() (time.Duration, error) { return 0, errors.ErrUnsupported }
 
 func device(string) (major, minor uint64, err error) { return 0, 0, errors.ErrUnsupported }

@@ -69,7 +69,7 @@ func Measure(ctx context.Context, t *Target, p Plan) (*Result, error) {
 }
 
 func (t *Target) read(disk Disk) (r reading, err error) {
-	r.client, err = ownCPU()
+	r.client, err = OwnCPU()
 	r.written = disk.Written()
 	var more error
 	switch {

@@ -21,17 +21,11 @@ func Prepare(ctx context.Context, t *Target, w Workload) error {
 func Seed(ctx context.Context, d Driver, w Workload) error {
 	// The driver may run later commands of one item first, so the items come before the stock.
 	for _, op := range []engine.Op{engine.OpPutItem, engine.OpReceive} {
-		r := &run{zero: time.Now()}
-		r.begins.Store(math.MaxInt64)
-		wk := newWorker(r, lane(d, 0, 1), &itemsFeed{op: op, all: makeNames(w.SKUs), count: w.SKUs}, seedWindow)
-		stop := context.AfterFunc(ctx, func() { r.stopped.Store(true); wk.answers.rouse() })
-		wk.closed()
-		stop()
-		if wk.tally.err != nil {
-			return fmt.Errorf("make the items: %w", wk.tally.err)
+		if err := through(ctx, d, &itemsFeed{op: op, all: makeNames(w.SKUs), count: w.SKUs}, seedWindow); err != nil {
+			return fmt.Errorf("make the items: %w", err)
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
 // itemsFeed makes the commands that make items.
@@ -54,3 +48,36 @@ func (f *itemsFeed) next(sl *slot) bool {
 }
 
 func (f *itemsFeed) accepted(*slot) {}
+
+// Do does exactly so many operations of a workload, with a window of them in flight.
+func Do(ctx context.Context, d Driver, w Workload, name string, operations, window int) error {
+	return through(ctx, d, &some{source: newSource(w, name, 0), left: operations}, window)
+}
+
+// some is a source that ends.
+type some struct {
+	*source
+	left int
+}
+
+func (s *some) next(sl *slot) bool {
+	if s.left == 0 {
+		return false
+	}
+	s.left--
+	return s.source.next(sl)
+}
+
+// through does all that a feed has.
+func through(ctx context.Context, d Driver, f feed, window int) error {
+	r := &run{zero: time.Now()}
+	r.begins.Store(math.MaxInt64)
+	w := newWorker(r, lane(d, 0, 1), f, window)
+	stop := context.AfterFunc(ctx, func() { r.stopped.Store(true); w.answers.rouse() })
+	defer stop()
+	w.closed()
+	if w.tally.err != nil {
+		return w.tally.err
+	}
+	return ctx.Err()
+}

@@ -66,15 +66,17 @@ func (w *worker) open(rate float64, i, n int) {
 	gap := float64(time.Second) / rate * float64(n)
 	first := float64(time.Second) / rate * float64(i)
 	due := func(k int64) time.Duration { return time.Duration(first + gap*float64(k)) }
-	for k := int64(0); !w.run.stopped.Load(); {
+	k := int64(0)
+	for !w.run.stopped.Load() {
 		w.collect()
 		now := w.run.now()
 		if late := int64((float64(now)-first)/gap) + 1 - k - int64(len(w.idle)); late > 0 {
 			w.tally.miss(w.run, due(k), due(k+late-1), late)
 			k += late
 		}
-		for ; due(k) <= now && len(w.idle) > 0; k++ {
+		for n := 0; due(k) <= now && len(w.idle) > 0 && n < burst; n++ {
 			w.start(due(k))
+			k++
 		}
 		w.flush()
 		if len(w.idle) == 0 {
@@ -82,6 +84,9 @@ func (w *worker) open(rate float64, i, n int) {
 		} else if gap := due(k) - w.run.now(); gap > 0 {
 			w.run.pause(max(gap, tick))
 		}
+	}
+	if ends := time.Duration(w.run.ends.Load()); due(k) < ends { // What it did not come to.
+		w.tally.miss(w.run, due(k), ends, int64(float64(ends-due(k))/gap)+1)
 	}
 	w.drain()
 }

@@ -156,25 +156,61 @@ func (r *runner) once(ctx context.Context, s site, w *way, l load, name string) 
 	})
 }
 
-// at opens a contender with the items of a workload and has do measure it.
-func (r *runner) at(ctx context.Context, c *contender, w bench.Workload, do func(site) error) (err error) {
-	dir := r.fresh()
-	s, err := c.open(ctx, dir, w)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", c.name, err)
+// visit is a contender while loads are measured on it. It opens it when there is something to
+// measure, and anew when what the last measurement left behind would take longer to settle.
+type visit struct {
+	*runner
+	contender *contender
+	workload  bench.Workload
+	site      site
+	dir       string
+}
+
+// lagMost is how many unpublished events a measurement may leave behind for the next to wait for.
+const lagMost = 100_000
+
+// open opens the contender with the items of the workload, unless it is up.
+func (v *visit) open(ctx context.Context) (err error) {
+	if v.site != nil {
+		return nil
 	}
-	defer func() { err = errors.Join(err, s.shut(), os.RemoveAll(dir)) }()
-	t, shut, err := s.target(c.ways[0].name, 1)
+	v.dir = v.fresh()
+	if v.site, err = v.contender.open(ctx, v.dir, v.workload); err != nil {
+		return fmt.Errorf("open %s: %w", v.contender.name, err)
+	}
+	t, shut, err := v.site.target(v.contender.ways[0].name, 1)
 	if err != nil {
 		return err
 	}
-	err = bench.Prepare(ctx, t, w)
-	shut()
-	if err != nil {
-		return err
-	}
+	defer shut()
+	err = bench.Prepare(ctx, t, v.workload)
 	runtime.GC() // What was measured before is not to be collected now.
-	return do(s)
+	return err
+}
+
+// measure measures one load on a way. name makes its keys different from those of other runs.
+func (v *visit) measure(ctx context.Context, w *way, l load, name string) (*bench.Result, error) {
+	if err := v.open(ctx); err != nil {
+		return nil, err
+	}
+	r, err := v.once(ctx, v.site, w, l, name)
+	if err != nil {
+		return nil, fmt.Errorf("%s over %s, %d in flight: %w", l.workload.Name, w.name, l.window, err)
+	}
+	if r.Lag > lagMost {
+		err = v.shut()
+	}
+	return r, err
+}
+
+// shut ends the contender, if it is up, and removes its data.
+func (v *visit) shut() error {
+	if v.site == nil {
+		return nil
+	}
+	err := errors.Join(v.site.shut(), os.RemoveAll(v.dir))
+	v.site = nil
+	return err
 }
 
 func toFile(path string, write func(io.Writer) error) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -144,23 +145,9 @@ func (c *benchCompareCmd) visit(ctx context.Context, o output, r *comparison, co
 		r.bar.add(count)
 		return nil
 	}
-	err := r.at(ctx, con, l, func(s site) error {
-		if p, ok := s.(peerSite); ok {
-			r.settings[con.name] = p.Settings
-		}
-		for i := range con.ways {
-			w := &con.ways[i]
-			for _, ld := range c.loads(w, l) {
-				res, err := r.once(ctx, s, w, ld, fmt.Sprintf("%d-%d-%.0f-%d", round, i, ld.rate, ld.window))
-				if err != nil {
-					return fmt.Errorf("%s over %s, %d in flight: %w", l.Name, w.name, ld.window, err)
-				}
-				r.add(bench.Row{Workload: l.Name, Way: w.name, Peer: w.peer, On: w.on, InFlight: ld.window, Result: res})
-				r.bar.Increment()
-			}
-		}
-		return nil
-	})
+	v := &visit{runner: &r.runner, contender: con, workload: l}
+	err := c.measureAll(ctx, r, v, round)
+	err = errors.Join(err, v.shut())
 	if err != nil && con.ways[0].peer && ctx.Err() == nil { // It is not there, or broke; the others can be measured.
 		fmt.Fprintf(o.err, "left out from here on: %v\n", err)
 		r.absent = append(r.absent, con.name)
@@ -168,6 +155,24 @@ func (c *benchCompareCmd) visit(ctx context.Context, o output, r *comparison, co
 		return nil
 	}
 	return err
+}
+
+func (c *benchCompareCmd) measureAll(ctx context.Context, r *comparison, v *visit, round int) error {
+	for i := range v.contender.ways {
+		w := &v.contender.ways[i]
+		for _, l := range c.loads(w, v.workload) {
+			res, err := v.measure(ctx, w, l, fmt.Sprintf("%d-%d-%.0f-%d", round, i, l.rate, l.window))
+			if err != nil {
+				return err
+			}
+			if p, ok := v.site.(peerSite); ok {
+				r.settings[v.contender.name] = p.Settings
+			}
+			r.add(bench.Row{Workload: l.workload.Name, Way: w.name, Peer: w.peer, On: w.on, InFlight: l.window, Result: res})
+			r.bar.Increment()
+		}
+	}
+	return nil
 }
 
 func (r *comparison) add(row bench.Row) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -41,8 +42,8 @@ func (c *benchSaturationCmd) Run(o output) error {
 		defer r.bar.finish()
 		for i := range ways {
 			s := report.Saturation{Workload: w.Name, Way: ways[i].ways[0].name, On: ways[i].ways[0].on}
-			err := r.at(ctx, &ways[i], w, func(st site) error { return c.saturate(ctx, r, st, &ways[i].ways[0], w, &s) })
-			if err != nil {
+			v := &visit{runner: r, contender: &ways[i], workload: w}
+			if err := errors.Join(c.saturate(ctx, v, &s), v.shut()); err != nil {
 				return findings{}, err
 			}
 			all = append(all, s)
@@ -51,25 +52,26 @@ func (c *benchSaturationCmd) Run(o output) error {
 	})
 }
 
-func (c *benchSaturationCmd) saturate(ctx context.Context, r *runner, st site, w *way, l bench.Workload, s *report.Saturation) error {
+func (c *benchSaturationCmd) saturate(ctx context.Context, v *visit, s *report.Saturation) error {
 	s.Capacity = c.Capacity
+	w := &v.contender.ways[0]
 	for _, window := range capacityWindows {
 		if c.Capacity == 0 {
-			res, err := r.once(ctx, st, w, load{l, window, 0}, fmt.Sprint("capacity", window))
+			res, err := v.measure(ctx, w, load{v.workload, window, 0}, fmt.Sprint("capacity", window))
 			if err != nil {
-				return fmt.Errorf("find the capacity of %s: %w", w.name, err)
+				return err
 			}
 			s.Capacity = max(s.Capacity, res.Rate)
 		}
-		r.bar.Increment()
+		v.bar.Increment()
 	}
 	for i, f := range c.Factors {
-		res, err := r.once(ctx, st, w, load{l, c.InFlight, f * s.Capacity}, fmt.Sprint("factor", i))
+		res, err := v.measure(ctx, w, load{v.workload, c.InFlight, f * s.Capacity}, fmt.Sprint("factor", i))
 		if err != nil {
-			return fmt.Errorf("offer %.1f times the capacity of %s: %w", f, w.name, err)
+			return err
 		}
 		s.Points = append(s.Points, report.Offer{Factor: f, Result: res})
-		r.bar.Increment()
+		v.bar.Increment()
 	}
 	return nil
 }

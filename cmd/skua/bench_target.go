@@ -53,6 +53,9 @@ const (
 	onButEvents        = "snapshots, history"
 )
 
+// stopSoon is how long a server takes at most to stop: nobody needs what it would publish meanwhile.
+const stopSoon = "1s"
+
 // everything, mutations: what a way in is good for. Batches only change things.
 func everything(bench.Workload) bool  { return true }
 func mutations(w bench.Workload) bool { return w.Reads == 0 }
@@ -85,7 +88,7 @@ func (f *benchFlags) openInProcessEvents(_ context.Context, dir string, w bench.
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--snapshot-every", f.SnapshotEvery.String()}
+	args := []string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--snapshot-every", f.SnapshotEvery.String(), "--stop-wait", stopSoon}
 	if _, err := parser.Parse(args); err != nil {
 		return nil, err
 	}
@@ -163,7 +166,7 @@ type servedSite struct {
 }
 
 func (f *benchFlags) openServed(_ context.Context, dir string, w bench.Workload) (site, error) {
-	p, err := spawn(dir, "--snapshot-every", f.SnapshotEvery.String(), "--profile", f.Served)
+	p, err := spawn(dir, "--snapshot-every", f.SnapshotEvery.String(), "--stop-wait", stopSoon, "--profile", f.Served)
 	if err != nil {
 		return nil, err
 	}
