@@ -98,6 +98,13 @@ func appendPadded(b []byte, n uint64) []byte {
 }
 
 func quote(b []byte, s string) []byte {
+	plain := true
+	for i := 0; i < len(s) && plain; i++ {
+		plain = literal(s[i])
+	}
+	if plain { // As most names are.
+		return append(append(append(b, '"'), s...), '"')
+	}
 	b, _ = jsontext.AppendQuote(b, s) // The error says that s is not UTF-8; names are.
 	return b
 }

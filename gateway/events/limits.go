@@ -15,8 +15,8 @@ const (
 	SyncIntervalDefault = 2 * time.Minute
 	SyncMargin          = 10 * time.Second
 	// AlertDuplicates is how long JetStream remembers the ids of alerts, so that none is stored twice.
-	// EventDuplicates is the same for events, which the chain keeps from being stored twice: each
-	// remembered id costs the server 100 bytes and a turn of the garbage collector.
+	// EventDuplicates is the same for events, which the chain keeps from being stored twice. It is
+	// the least that JetStream takes: what it remembers costs it 100 bytes an event.
 	AlertDuplicates = 2 * time.Minute
 	EventDuplicates = 100 * time.Millisecond
 
