@@ -3,6 +3,7 @@ BIN := bin/skua
 LINT := bin/golangci-lint
 FUZZTIME ?= 10s
 RACE ?= ./...
+BENCHFLAGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -40,8 +41,10 @@ crash: build ## Kill the process and the disk at random moments, many times.
 mutants: ## Build with planted bugs and see that the tests find each.
 	./bench/mutants.sh
 
-bench: build ## Measure in-process, NATS and HTTP, and print a table.
-	$(BIN) bench
+bench: build ## Measure everything, and rewrite the tables and plots of docs/reference/benchmarks.md.
+	$(BIN) bench --length 1s --warmup 300ms --page docs/reference/benchmarks.md $(BENCHFLAGS)
+	$(BIN) bench saturation --page docs/reference/benchmarks.md $(BENCHFLAGS)
+	$(BIN) bench scale --length 1s --page docs/reference/benchmarks.md $(BENCHFLAGS)
 
 check: lint test race ## What has to pass before a change lands.
 

@@ -45,8 +45,10 @@ func (f *benchFlags) Validate() error {
 		flag string
 		n    int64
 	}{
-		{"--length", int64(f.Length)}, {"--snapshot-every", int64(f.SnapshotEvery)},
-		{"--connections", int64(f.Connections)}, {"--batch", int64(f.Batch)},
+		{"--length", int64(f.Length)},
+		{"--snapshot-every", int64(f.SnapshotEvery)},
+		{"--connections", int64(f.Connections)},
+		{"--batch", int64(f.Batch)},
 	} {
 		if n.n <= 0 {
 			return fmt.Errorf("%s must be more than zero", n.flag)

@@ -31,8 +31,12 @@ type experiment struct {
 }
 
 var experiments = []experiment{
-	{"items", growItems}, {"holds", growHolds}, {"lines", growLines}, {"cores", growCores},
-	{"recovery", growRecovery}, {"background", growBackground},
+	{"items", growItems},
+	{"holds", growHolds},
+	{"lines", growLines},
+	{"cores", growCores},
+	{"recovery", growRecovery},
+	{"background", growBackground},
 }
 
 // scaleWindow is how many operations are in flight where throughput is measured.

@@ -60,9 +60,6 @@ const stopSoon = "1s"
 func everything(bench.Workload) bool  { return true }
 func mutations(w bench.Workload) bool { return w.Reads == 0 }
 
-// connections is how many connections a window of requests over HTTP takes.
-func connections(window int) int { return window }
-
 // inProcessSite is Skua in this process.
 type inProcessSite struct {
 	node   *node.Node
