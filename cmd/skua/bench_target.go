@@ -85,7 +85,7 @@ func (f *benchFlags) openInProcessEvents(_ context.Context, dir string, w bench.
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--snapshot-every", f.SnapshotEvery.String(), "--stop-wait", stopSoon}
+	args := []string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--snapshot-every", f.SnapshotEvery.String(), "--stop-wait", stopSoon, "--log-level", "WARN"}
 	if _, err := parser.Parse(args); err != nil {
 		return nil, err
 	}
