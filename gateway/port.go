@@ -11,7 +11,9 @@ import (
 type Port interface {
 	// Submit hands a command to its actors. answer is called exactly once, on any goroutine,
 	// perhaps before Submit returns; it must not block. The command belongs to the engine until
-	// then. The answer is lent for the call: who wants it longer copies it.
+	// then, and is used again for another one afterwards; its texts share one piece of memory, so
+	// that who keeps one of them for long copies it. The answer is lent for the call likewise: who
+	// wants it longer copies it, or writes it down at once, as the doors do.
 	Submit(c *engine.Command, answer func(*engine.Answer))
 	// SubmitAll does all commands in one turn, or none: when one is refused, its answer has the
 	// refusal and the others' have LinkedLineFailed. There is an answer for each, in order.

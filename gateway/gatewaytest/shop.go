@@ -92,13 +92,30 @@ func (s *Shop) give(f func()) {
 // Submit implements gateway.Port.
 func (s *Shop) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	a := s.all([]*engine.Command{c})
-	s.give(func() { answer(&a[0]) })
+	s.give(func() { answer(&a[0]); spoil(a) })
 }
 
 // SubmitAll implements gateway.Port.
 func (s *Shop) SubmitAll(cs []*engine.Command, answer func([]engine.Answer)) {
 	a := s.all(cs)
-	s.give(func() { answer(a) })
+	s.give(func() { answer(a); spoil(a) })
+}
+
+// spoil overwrites answers whose time is over: they are lent, and a door that keeps one shows it.
+func spoil(answers []engine.Answer) {
+	for i := range answers {
+		a := &answers[i]
+		for j := range a.Reservation.Lines {
+			a.Reservation.Lines[j] = engine.LineView{SKU: "lent"}
+		}
+		for j := range a.Refusal.Lines {
+			a.Refusal.Lines[j] = engine.RefusedLine{SKU: "lent"}
+		}
+		if a.Item != nil {
+			*a.Item = engine.ItemView{SKU: "lent"}
+		}
+		*a = engine.Answer{SKU: "lent", Sequence: 1 << 60, Reservation: engine.ReservationView{Owner: "lent", Lines: a.Reservation.Lines}}
+	}
 }
 
 func (s *Shop) all(cs []*engine.Command) []engine.Answer {
