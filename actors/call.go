@@ -9,23 +9,34 @@ import (
 // call is a command on its way, with the slot for its answer. It belongs to a lane, which uses it
 // again and again.
 type call struct {
+	errand
 	lane *lane
 	next *call // of those given back
-	sku  string
-	hash uint32
-	// weight is what the call counts as in its lane.
-	weight int64
-	cell   *cell // none while the command visits several SKUs
-
-	cmd    *engine.Command
-	answer func(*engine.Answer)
-	ans    engine.Answer
+	cell *cell // none while the command visits several SKUs
+	// now is the time of the turn, if it is taken at once; else the turn asks for it.
+	now engine.Time
+	ans engine.Answer
 	// fresh is a record that the key was found in by mistake; see System.replay.
 	fresh uint64
+}
+
+// errand is what is asked of a SKU.
+type errand struct {
+	sku    string
+	hash   uint32
+	weight int64 // what it counts as in its lane
+	cmd    *engine.Command
+	trace  uint64 // of the command's key, if it has one and is about this SKU alone
+	answer func(*engine.Answer)
 	// peek, when set, asks for the reservation's other SKUs instead.
 	peek func(others []string)
 	// head, when set, asks for the item's last record instead.
 	head func(last uint64, err error)
+}
+
+// to makes an errand to a SKU.
+func (s *System) to(sku string, cmd *engine.Command, answer func(*engine.Answer)) errand {
+	return errand{sku: sku, hash: hash(sku), weight: int64(max(1, len(cmd.Lines))), cmd: cmd, answer: answer}
 }
 
 // Durable implements Waiter: the answer goes out, and the call is over.
@@ -83,7 +94,7 @@ func (c *cell) turn(k *call) {
 	}
 	done := false
 	ok := c.guard(func() {
-		now := c.sys.clock.time()
+		now := c.sys.clock.since(k.now)
 		c.expire(now, false)
 		done = c.decide(k, now)
 	})
@@ -130,9 +141,8 @@ func (c *cell) decide(k *call, now engine.Time) (done bool) {
 // change decides a command on this SKU alone. It reports true when the answer waits with the
 // record.
 func (c *cell) change(k *call, now engine.Time) bool {
-	t := turns.Get().(*turnScratch)
+	t := c.scratch()
 	defer turns.Put(t)
-	t.stocks = append(t.stocks[:0], c.stock)
 	t.Begin(now, t.stocks)
 	if k.cmd.Op == engine.OpGetReservation {
 		k.ans.Reservation, _ = t.ReservationView(k.cmd.Reservation)
@@ -146,7 +156,7 @@ func (c *cell) change(k *call, now engine.Time) bool {
 		return false
 	}
 	k.ans = t.Record.Answer(0)
-	c.append(&t.Record, k)
+	c.sys.append(t, k)
 	c.schedule()
 	return true
 }
@@ -154,14 +164,23 @@ func (c *cell) change(k *call, now engine.Time) bool {
 // turnScratch is what a turn works with; it is reused.
 type turnScratch struct {
 	engine.Turn
+	cells  []*cell
 	stocks []*engine.Stock
+	prev   []uint64
 }
 
 var turns = sync.Pool{New: func() any { return new(turnScratch) }}
 
+// scratch is what a turn on this SKU alone works with.
+func (c *cell) scratch() *turnScratch {
+	t := turns.Get().(*turnScratch)
+	t.cells, t.stocks = append(t.cells[:0], c), append(t.stocks[:0], c.stock)
+	return t
+}
+
 // known looks for the command's key, and has it answered as the first time if it is there.
 func (c *cell) known(k *call) bool {
-	index, ok := c.sys.memory.Recall(c.sku, k.cmd.KeyHash())
+	index, ok := c.sys.memory.Recall(k.trace)
 	if !ok || index == k.fresh {
 		return false
 	}

@@ -123,35 +123,22 @@ func (c *cell) expire(now engine.Time, drain bool) {
 }
 
 func (c *cell) expireOnce(now engine.Time) bool {
-	r := records.Get().(*engine.Record)
-	defer records.Put(r)
-	if !c.stock.Expire(now, r) {
+	t := c.scratch()
+	defer turns.Put(t)
+	if !c.stock.Expire(now, &t.Record) {
 		return false
 	}
-	c.sys.metrics.expired.Add(float64(len(r.Acts)))
-	c.append(r, nil)
+	c.sys.metrics.expired.Add(float64(len(t.Record.Acts)))
+	c.sys.append(t, nil)
 	return true
 }
 
-var records = sync.Pool{New: func() any { return new(engine.Record) }}
-
-// append applies a record of this SKU alone and logs it.
-func (c *cell) append(r *engine.Record, w Waiter) {
-	one := [...]*cell{c}
-	c.sys.append(r, one[:], w)
-}
-
-// append applies a record to its cells, all of which the turn holds, and logs it. A panic of
-// Apply leaves states that no record explains: the cells are fenced.
-func (s *System) append(r *engine.Record, cells []*cell, w Waiter) {
-	var buf struct {
-		stocks [4]*engine.Stock
-		prev   [4]uint64
-	}
-	stocks, prev := buf.stocks[:0], buf.prev[:0]
-	for _, c := range cells {
-		stocks = append(stocks, c.stock)
-		prev = append(prev, c.last)
+// append applies a turn's record to its cells, all of which it holds, and logs it. A panic of Apply
+// leaves states that no record explains: the cells are fenced.
+func (s *System) append(t *turnScratch, w Waiter) {
+	t.prev = t.prev[:0]
+	for _, c := range t.cells {
+		t.prev = append(t.prev, c.last)
 		if !c.item {
 			c.item = true
 			c.exists.Store(true)
@@ -161,16 +148,16 @@ func (s *System) append(r *engine.Record, cells []*cell, w Waiter) {
 	applied := false
 	defer func() {
 		if !applied {
-			s.fence(cells)
+			s.fence(t.cells)
 		}
 	}()
-	r.Apply(stocks)
-	index, err := s.wal.Append(r, prev, w)
+	t.Record.Apply(t.stocks)
+	index, err := s.wal.Append(&t.Record, t.prev, w)
 	if err != nil {
 		panic(fmt.Errorf("append to the log: %w", err))
 	}
 	applied = true
-	for _, c := range cells {
+	for _, c := range t.cells {
 		c.last = index
 	}
 }

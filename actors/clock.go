@@ -22,6 +22,15 @@ func newClock(now func() time.Time, last engine.Time) *clock {
 	return c
 }
 
+// since is the time of a turn that follows at once on a look at the clock: what that gave, unless
+// others have had later turns since. When there was none, it looks now.
+func (c *clock) since(seen engine.Time) engine.Time {
+	if seen == 0 {
+		return c.time()
+	}
+	return max(seen, engine.Time(c.last.Load()))
+}
+
 func (c *clock) time() engine.Time {
 	t := c.now()
 	ms := max(t.UnixMilli(), c.start.UnixMilli()+t.Sub(c.start).Milliseconds())

@@ -119,8 +119,8 @@ type mistaken struct {
 	index uint64
 }
 
-func (m mistaken) Recall(home string, key [16]byte) (uint64, bool) {
-	if index, ok := m.ground.Recall(home, key); ok {
+func (m mistaken) Recall(trace uint64) (uint64, bool) {
+	if index, ok := m.ground.Recall(trace); ok {
 		return index, ok
 	}
 	return m.index, true

@@ -26,6 +26,8 @@ type ground struct {
 	last    map[string]uint64 // by SKU
 	waiting []waiting
 	keys    map[string]uint64
+	traces  []string // what keys are filed under, by Trace less one
+	traced  map[string]uint64
 	ends    map[engine.ReservationRef]uint64
 	rows    map[string]row
 	through uint64
@@ -176,14 +178,28 @@ func (g *ground) Last() uint64    { g.mu.Lock(); defer g.mu.Unlock(); return uin
 
 func (g *ground) Accepting() error { g.mu.Lock(); defer g.mu.Unlock(); return g.accepting }
 
-func (g *ground) Recall(home string, key [16]byte) (uint64, bool) {
+func (g *ground) Trace(home string, key [16]byte) uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	index, ok := g.keys[home+string(key[:])]
+	name := home + string(key[:])
+	if g.traced[name] == 0 {
+		if g.traced == nil {
+			g.traced = make(map[string]uint64)
+		}
+		g.traces = append(g.traces, name)
+		g.traced[name] = uint64(len(g.traces))
+	}
+	return g.traced[name]
+}
+
+func (g *ground) Recall(trace uint64) (uint64, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	index, ok := g.keys[g.traces[trace-1]]
 	return index, ok
 }
 
-func (g *ground) Warm(string, [16]byte) {}
+func (g *ground) Warm(uint64) uint64 { return 0 }
 
 func (g *ground) Ended(ref engine.ReservationRef) (uint64, bool) {
 	g.mu.Lock()

@@ -41,9 +41,10 @@ type lane struct {
 
 // target is a SKU that a command of the piece goes to.
 type target struct {
-	hash uint32
-	cell *cell
-	mine bool
+	hash  uint32
+	nonce uint64
+	cell  *cell
+	mine  bool
 }
 
 func newLane(s *System, limit int) *lane {
@@ -55,21 +56,16 @@ func (s *System) laneOf(h uint32) *lane {
 	return s.lanes[h%uint32(len(s.partitions))%uint32(len(s.lanes))]
 }
 
-// put admits a command for a SKU: fill is what to do with it. It returns an error when the lane
-// has as many as it may, or has stopped.
-func (l *lane) put(sku string, h uint32, cmd *engine.Command, answer func(*engine.Answer), fill func(*call)) error {
-	weight := int64(max(1, len(cmd.Lines)))
+// put admits an errand. It returns an error when the lane has as many as it may, or has stopped.
+func (l *lane) put(e errand) error {
 	l.mu.Lock()
-	if err := l.admit(weight); err != nil {
+	if err := l.admit(e.weight); err != nil {
 		l.mu.Unlock()
 		return err
 	}
 	k := l.take()
-	k.sku, k.hash, k.cmd, k.answer, k.weight = sku, h, cmd, answer, weight
-	k.ans.Op = cmd.Op
-	if fill != nil {
-		fill(k)
-	}
+	k.errand = e
+	k.ans.Op = e.cmd.Op
 	l.queue = append(l.queue, k)
 	wake := l.asleep
 	l.asleep = false
@@ -148,7 +144,9 @@ func (l *lane) run() {
 			if len(piece) > 1 {
 				l.warm(piece)
 			}
+			now := l.sys.clock.time()
 			for _, k := range piece {
+				k.now = now
 				l.sys.dispatch(k)
 			}
 		}
@@ -183,19 +181,19 @@ func (l *lane) warm(piece []*call) {
 	s, t, w := l.sys, l.targets[:0], uint64(0)
 	for _, k := range piece {
 		if len(k.cmd.Lines) < 2 {
-			t = append(t, target{hash: k.hash})
+			t = append(t, target{hash: k.hash, nonce: k.cmd.Reservation.Nonce})
 			continue
 		}
 		for i := range k.cmd.Lines {
-			t = append(t, target{hash: hash(k.cmd.Lines[i].SKU)})
+			t = append(t, target{hash: hash(k.cmd.Lines[i].SKU), nonce: k.cmd.Reservation.Nonce})
 		}
 	}
 	for i := range t {
 		t[i].cell = s.directory.glance(t[i].hash)
 	}
 	for _, k := range piece {
-		if k.cmd.Op.Mutates() {
-			s.memory.Warm(k.sku, k.cmd.KeyHash())
+		if k.trace != 0 {
+			w += s.memory.Warm(k.trace)
 		}
 	}
 	for i := range t {
@@ -207,7 +205,7 @@ func (l *lane) warm(piece []*call) {
 		if c := t[i].cell; c != nil && c.claim() {
 			t[i].mine = true
 			w += uint64(c.seen) + uint64(c.part.seen.Load())
-			if c.context.Self() == nil || c.context.Message() != nil { // Read for their memory alone.
+			if c.context.Actor() == nil || c.context.Message() != nil { // Read for their memory alone.
 				w++
 			}
 		}
@@ -215,7 +213,7 @@ func (l *lane) warm(piece []*call) {
 	for stage := range engine.WarmStages {
 		for i := range t {
 			if t[i].mine {
-				w += t[i].cell.stock.Warm(stage)
+				w += t[i].cell.stock.Warm(stage, t[i].nonce)
 			}
 		}
 	}

@@ -23,7 +23,7 @@ type mailbox struct {
 // invoker is what Proto.Actor knows of the actor: its context.
 type invoker interface {
 	actor.MessageInvoker
-	Self() *actor.PID
+	Actor() actor.Actor
 	Message() any
 }
 
@@ -39,6 +39,9 @@ func (c *cell) PostUserMessage(message any) {
 	m := &c.mailbox
 	m.mu.Lock()
 	if m.running || !m.opened || m.holds > 0 {
+		if k, ok := message.(*call); ok {
+			k.now = 0 // It will be another time.
+		}
 		m.more().enqueue(message)
 		m.mu.Unlock()
 		return

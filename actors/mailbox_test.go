@@ -30,7 +30,7 @@ func (v *busyInvoker) InvokeUserMessage(message any) {
 }
 
 func (v *busyInvoker) InvokeSystemMessage(any)       {}
-func (v *busyInvoker) Self() *actor.PID              { return nil }
+func (v *busyInvoker) Actor() actor.Actor            { return nil }
 func (v *busyInvoker) Message() any                  { return nil }
 func (v *busyInvoker) EscalateFailure(reason, _ any) { v.t.Fatal(reason) }
 

@@ -22,10 +22,12 @@ type Log interface {
 
 // Memory is what the actors need to answer a retry as the first time. Append feeds it.
 type Memory interface {
-	// Recall finds the record that a key of a home SKU led to.
-	Recall(home string, key [16]byte) (index uint64, ok bool)
-	// Warm reads what Recall of the key will need, as a hint.
-	Warm(home string, key [16]byte)
+	// Trace is what the key of a home SKU is filed under; it is never zero.
+	Trace(home string, key [16]byte) uint64
+	// Recall finds the record that a key led to.
+	Recall(trace uint64) (index uint64, ok bool)
+	// Warm reads what Recall will need, so that the memory is on its way. The result means nothing.
+	Warm(trace uint64) uint64
 	// Ended finds the record that ended a reservation.
 	Ended(ref engine.ReservationRef) (index uint64, ok bool)
 	// Record reads the record at an index, whole if sku is the home of its acts. It waits until

@@ -121,12 +121,12 @@ func (s *System) Submit(cmd *engine.Command, answer func(*engine.Answer)) {
 	case cmd.Op.Step() || cmd.Op == engine.OpGetReservation:
 		sku = cmd.Reservation.Home
 	}
-	if cmd.Op.Mutates() {
-		cmd.KeyHash() // Here, where it keeps no other command waiting.
+	e := s.to(sku, cmd, answer)
+	if cmd.Op.Mutates() { // Computed here, where it keeps no other command waiting.
 		cmd.Fingerprint()
+		e.trace = s.memory.Trace(sku, cmd.KeyHash())
 	}
-	h := hash(sku)
-	if err := s.laneOf(h).put(sku, h, cmd, answer, nil); err != nil {
+	if err := s.laneOf(e.hash).put(e); err != nil {
 		answer(&engine.Answer{Op: cmd.Op, Err: err})
 	}
 }
@@ -276,9 +276,9 @@ func (s *System) refuseBatch(cmds []*engine.Command) ([]engine.Answer, bool) {
 // visit will find out why.
 func (s *System) peek(cmd *engine.Command, others func([]string)) {
 	home := cmd.Reservation.Home
-	none := func(*engine.Answer) { others(nil) }
-	h := hash(home)
-	if err := s.laneOf(h).put(home, h, cmd, none, func(k *call) { k.peek = others }); err != nil {
+	e := s.to(home, cmd, func(*engine.Answer) { others(nil) })
+	e.peek = others
+	if err := s.laneOf(e.hash).put(e); err != nil {
 		others(nil)
 	}
 }
@@ -355,9 +355,9 @@ func (s *System) log(doing string, args ...any) { s.logger.Error(doing, args...)
 // Head tells an item's last record, once it is durable; last is 0 for a SKU that is no item.
 func (s *System) Head(sku string, tell func(last uint64, err error)) {
 	cmd := &engine.Command{Op: engine.OpGetItem, SKU: sku}
-	refused := func(a *engine.Answer) { tell(0, a.Err) }
-	h := hash(sku)
-	if err := s.laneOf(h).put(sku, h, cmd, refused, func(k *call) { k.head = tell }); err != nil {
+	e := s.to(sku, cmd, func(a *engine.Answer) { tell(0, a.Err) })
+	e.head = tell
+	if err := s.laneOf(e.hash).put(e); err != nil {
 		tell(0, err)
 	}
 }

@@ -121,7 +121,7 @@ func (v *visit) decide() (parked bool) {
 	now := v.sys.clock.time()
 	t := turns.Get().(*turnScratch)
 	defer turns.Put(t)
-	t.stocks = t.stocks[:0]
+	t.cells, t.stocks = append(t.cells[:0], v.cells...), t.stocks[:0]
 	for _, c := range v.cells {
 		c.expire(now, false)
 		t.stocks = append(t.stocks, c.stock)
@@ -142,7 +142,7 @@ func (v *visit) decide() (parked bool) {
 	if !v.decideAll(t) {
 		return false
 	}
-	v.sys.append(&t.Record, v.cells, v)
+	v.sys.append(t, v)
 	for _, c := range v.cells {
 		c.schedule()
 	}
@@ -189,7 +189,7 @@ func (v *visit) read(t *turnScratch) {
 func (v *visit) known() bool {
 	var found []uint64
 	for i, cmd := range v.cmds {
-		index, ok := v.sys.memory.Recall(v.home(cmd), cmd.KeyHash())
+		index, ok := v.sys.memory.Recall(v.sys.memory.Trace(v.home(cmd), cmd.KeyHash()))
 		if !ok || v.fresh != nil && v.fresh[i] == index {
 			continue
 		}

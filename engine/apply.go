@@ -179,6 +179,9 @@ func (s *Stock) free(through Time) {
 func (s *Stock) touch(p place, h *hold) {
 	if s.tracked && !h.changed {
 		h.changed = true
+		if s.changed == nil {
+			s.changed = make([]place, 0, 2*roomAtFirst)
+		}
 		s.changed = append(s.changed, p)
 	}
 }

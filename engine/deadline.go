@@ -105,6 +105,9 @@ func (q *deadlines) at(t Time) *due {
 		}
 	}
 	p := q.page(page)
+	if *p == nil {
+		*p = make([]due, 0, roomAtFirst)
+	}
 	*p = slices.Insert(*p, i, due{at: t})
 	if q.next == 0 || t < q.next {
 		q.next = t

@@ -52,8 +52,8 @@ type holds struct {
 
 // moreHolds is what only stocks with many holds have, or with some that have a holdRest.
 type moreHolds struct {
-	pages [][]hold         // after the first
-	index map[uint64]place // only beyond holdsSearched
+	pages [][]hold   // after the first
+	index *holdIndex // only beyond holdsSearched
 	rests []holdRest
 	spare []int32 // free places in rests, plus one
 }
@@ -61,6 +61,8 @@ type moreHolds struct {
 const (
 	// holdsPage is how many holds a page has: a new page must not take long, nor be much wasted.
 	holdsPage = 256
+	// roomAtFirst is for how many holds an item gets memory with its first.
+	roomAtFirst = 4
 	// holdsSearched is how many holds are found by looking through few; more have an index.
 	holdsSearched = 8
 )
@@ -85,7 +87,7 @@ func (hs *holds) indexed() bool { return hs.more != nil && hs.more.index != nil 
 // find returns the place of a hold, or zero.
 func (hs *holds) find(nonce uint64) place {
 	if hs.indexed() {
-		return hs.more.index[nonce]
+		return hs.more.index.find(hs, nonce)
 	}
 	for i, half := range hs.few {
 		if p := place(i + 1); half == uint32(nonce) && p <= hs.used && hs.at(p).nonce == nonce {
@@ -130,6 +132,9 @@ func (hs *holds) add(nonce uint64) (place, *hold) {
 // grow makes memory for the last place. Pages after the first are made whole.
 func (hs *holds) grow() {
 	if hs.used <= holdsPage {
+		if hs.first == nil {
+			hs.first = make([]hold, 0, roomAtFirst)
+		}
 		hs.first = append(hs.first, hold{})
 		return
 	}
@@ -142,17 +147,15 @@ func (hs *holds) grow() {
 func (hs *holds) file(nonce uint64, p place) {
 	switch {
 	case hs.indexed():
-		hs.more.index[nonce] = p
+		if !hs.more.index.put(hs, nonce, p) {
+			panic("engine: the nonce of a new reservation was drawn before")
+		}
 	case hs.live > holdsSearched:
-		index := make(map[uint64]place, 2*holdsSearched)
-		hs.each(func(q place, h *hold) { index[h.nonce] = q })
+		index := newHoldIndex()
+		hs.each(func(q place, h *hold) { index.put(hs, h.nonce, q) })
 		hs.extra().index = index
 	default:
 		hs.few[p-1] = uint32(nonce)
-		return
-	}
-	if len(hs.more.index) != int(hs.live) {
-		panic("engine: the nonce of a new reservation was drawn before")
 	}
 }
 
@@ -160,7 +163,7 @@ func (hs *holds) file(nonce uint64, p place) {
 func (hs *holds) remove(p place) {
 	h := hs.at(p)
 	if hs.indexed() {
-		delete(hs.more.index, h.nonce)
+		hs.more.index.remove(hs, h.nonce, p)
 	}
 	if h.rest != 0 {
 		hs.more.rests[h.rest-1] = holdRest{}

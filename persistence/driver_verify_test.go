@@ -78,7 +78,7 @@ func (d *driver) checkKeys(since engine.Time) {
 		if k.at < since {
 			continue
 		}
-		index, ok := d.store.Recall(k.home, k.hash)
+		index, ok := d.store.Recall(d.store.Trace(k.home, k.hash))
 		if !ok || index != k.index {
 			d.t.Fatalf("the key of record %d of %q is recalled as of %d, %v", k.index, k.home, index, ok)
 		}

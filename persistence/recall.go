@@ -187,6 +187,15 @@ func place(slots []slot, key, index uint64) (fresh bool) {
 	}
 }
 
+// glance reads where a search for a key begins.
+func (t *table) glance(key uint64) uint64 {
+	slots := t.load()
+	if len(slots) == 0 {
+		return 0
+	}
+	return slots[key&uint64(len(slots)-1)].key.Load()
+}
+
 func (t *table) get(key uint64) (uint64, bool) {
 	slots := t.load()
 	if len(slots) == 0 {

@@ -17,12 +17,17 @@ import (
 var ErrGone = errors.New("record is kept no more")
 
 // Recall finds the record that a key of a home SKU led to.
-func (s *Store) Recall(home string, key [16]byte) (index uint64, ok bool) {
-	return s.recall.get(keyHash(home, key))
+func (s *Store) Recall(trace uint64) (index uint64, ok bool) {
+	return s.recall.get(trace)
 }
 
-// Warm reads what Recall of the key will need, so that the memory is on its way. It is a hint.
-func (s *Store) Warm(home string, key [16]byte) { s.recall.get(keyHash(home, key)) }
+// Trace is what a key of a home SKU is filed under.
+func (s *Store) Trace(home string, key [16]byte) uint64 { return keyHash(home, key) }
+
+// Warm reads what Recall will need, so that the memory is on its way. The result means nothing.
+func (s *Store) Warm(trace uint64) uint64 {
+	return s.recall.young.Load().shards[trace>>56].glance(trace)
+}
 
 // Ended finds the record that ended a reservation.
 func (s *Store) Ended(ref engine.ReservationRef) (index uint64, ok bool) {
