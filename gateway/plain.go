@@ -147,7 +147,9 @@ func (p *plain) signed() (n int64, ok bool) {
 
 // object reads one object.
 func (p *plain) object() bool {
-	p.plainObject = plainObject{}
+	if p.seen != 0 {
+		p.plainObject = plainObject{}
+	}
 	p.lines = p.lines[:0]
 	if !p.skip('{') {
 		return false
