@@ -85,10 +85,11 @@ func TestSeeded(t *testing.T) {
 		}
 		return all
 	}
-	if draw(1) != draw(1) {
+	first := draw(1)
+	if again := draw(1); again != first {
 		t.Error("the same worker asks for something else the second time")
 	}
-	if draw(1) == draw(2) {
+	if first == draw(2) {
 		t.Error("two workers ask for the same")
 	}
 }

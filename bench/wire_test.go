@@ -26,7 +26,8 @@ func TestMessages(t *testing.T) {
 			`{"op":"reserve","idempotency_key":"k","lines":[{"sku":"A","location":"main","quantity":1},{"sku":"B","location":"main","quantity":2}],"ttl_ms":5}`,
 		},
 		{
-			engine.Command{Op: engine.OpConfirm, Key: "k", Reservation: engine.ReservationRef{Home: "id"}}, `{}`,
+			engine.Command{Op: engine.OpConfirm, Key: "k", Reservation: engine.ReservationRef{Home: "id"}},
+			`{}`,
 			`{"op":"confirm","idempotency_key":"k","id":"id"}`,
 		},
 		{engine.Command{Op: engine.OpGetItem, SKU: "A"}, `{}`, `{"op":"get_item","sku":"A"}`},
