@@ -6,11 +6,11 @@ import (
 	"github.com/skua-stock/skua/engine"
 )
 
-// call is a command on its way, with the slot for its answer. It belongs to a lane, which uses it
-// again and again.
+// call is a command on its way, with the slot for its answer. It is used again and again, see
+// admission.
 type call struct {
 	errand
-	lane *lane
+	sys  *System
 	next *call // of those given back
 	cell *cell // none while the command visits several SKUs
 	// now is the time of the turn, if it is taken at once; else the turn asks for it.
@@ -24,10 +24,13 @@ type call struct {
 type errand struct {
 	sku    string
 	hash   uint32
-	weight int64 // what it counts as in its lane
+	weight int64 // what it counts as in flight
 	cmd    *engine.Command
 	trace  uint64 // of the command's key, if it has one and is about this SKU alone
+	// answer gets the answer; or each does, with i, the command's number of those that came together.
 	answer func(*engine.Answer)
+	each   func(i int, a *engine.Answer)
+	i      int
 	// peek, when set, asks for the reservation's other SKUs instead.
 	peek func(others []string)
 	// head, when set, asks for the item's last record instead.
@@ -35,8 +38,16 @@ type errand struct {
 }
 
 // to makes an errand to a SKU.
-func (s *System) to(sku string, cmd *engine.Command, answer func(*engine.Answer)) errand {
-	return errand{sku: sku, hash: hash(sku), weight: int64(max(1, len(cmd.Lines))), cmd: cmd, answer: answer}
+func (s *System) to(sku string, cmd *engine.Command) errand {
+	return errand{sku: sku, hash: hash(sku), weight: int64(max(1, len(cmd.Lines))), cmd: cmd}
+}
+
+func (e *errand) give(a *engine.Answer) {
+	if e.answer != nil {
+		e.answer(a)
+	} else {
+		e.each(e.i, a)
+	}
 }
 
 // Durable implements Waiter: the answer goes out, and the call is over.
@@ -47,9 +58,9 @@ func (k *call) Durable(err error) {
 	if k.cell != nil {
 		k.cell.release()
 	}
-	k.lane.leave(k.weight) // Before the answer: who gets it may send the next at once.
-	k.answer(&k.ans)
-	k.lane.giveBack(k)
+	k.sys.admission.leave(k.weight) // Before the answer: who gets it may send the next at once.
+	k.give(&k.ans)
+	k.sys.admission.giveBack(k)
 }
 
 // refuse answers at once: only for what says nothing about the stock.

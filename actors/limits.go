@@ -42,12 +42,10 @@ func (l Limits) withDefaults() Limits {
 }
 
 const (
-	// coresPerLane is how many processor cores there are to a lane: besides the lane's, one for the
-	// doors, the log and the answers.
-	coresPerLane = 2
-	// lanePiece is how many commands a lane looks ahead. What they need has to fit into the cache.
-	lanePiece = 32
-	// callsMade is how many calls a lane makes at a time.
+	// pieceCommands is for how many commands memory is read ahead. What they need has to fit into
+	// the processor's cache.
+	pieceCommands = 32
+	// callsMade is how many calls are made at a time.
 	callsMade = 64
 	// directoryShards is how many locks the directory has; a power of two.
 	directoryShards = 256

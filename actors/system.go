@@ -51,8 +51,7 @@ type System struct {
 	spawning sync.Mutex
 	next     *cell
 
-	lanes      []*lane
-	lanesDone  sync.WaitGroup
+	admission  admission
 	directory  directory
 	partitions []partition
 	coarse     atomic.Uint32
@@ -91,12 +90,7 @@ func New(cfg Config) (*System, error) {
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
 	s.props = s.newProps()
 	s.workers = newWorkers(workersPerCore * runtime.GOMAXPROCS(0))
-	lanes := max(1, runtime.GOMAXPROCS(0)/coresPerLane)
-	for range lanes {
-		l := newLane(s, max(1, s.limits.InFlight/lanes))
-		s.lanes = append(s.lanes, l)
-		s.lanesDone.Go(l.run)
-	}
+	s.admission.sys, s.admission.limit = s, int64(s.limits.InFlight)
 	s.metrics = newMetrics(cfg.Metrics, s)
 	s.wheel = newWheel(s)
 	s.loops.Go(s.wheel.run)
@@ -113,6 +107,65 @@ func (s *System) Submit(cmd *engine.Command, answer func(*engine.Answer)) {
 		answer(&engine.Answer{Op: cmd.Op, Err: engine.ErrUnavailable})
 		return
 	}
+	e := s.errand(cmd)
+	e.answer = answer
+	if err := s.send(e); err != nil {
+		answer(&engine.Answer{Op: cmd.Op, Err: err})
+	}
+}
+
+// SubmitEach is Submit for many commands, each by itself: answer gets the number of the one that it
+// is for. Those on one SKU alone are done in order. Many together cost less than one by one, see
+// warming.
+func (s *System) SubmitEach(cmds []*engine.Command, answer func(i int, a *engine.Answer)) {
+	p := pieces.Get().(*piece)
+	defer pieces.Put(p)
+	for at := 0; at < len(cmds); at += pieceCommands {
+		s.submitPiece(p, cmds[at:min(at+pieceCommands, len(cmds))], at, answer)
+	}
+}
+
+// piece is what is handed over together; it is reused.
+type piece struct {
+	errands []errand
+	calls   []*call
+}
+
+var pieces = sync.Pool{New: func() any { return new(piece) }}
+
+func (s *System) submitPiece(p *piece, cmds []*engine.Command, at int, answer func(int, *engine.Answer)) {
+	p.errands, p.calls = p.errands[:0], p.calls[:0]
+	closing := s.closing.Load()
+	for i, cmd := range cmds {
+		if closing && cmd.Op.Mutates() {
+			answer(at+i, &engine.Answer{Op: cmd.Op, Err: engine.ErrUnavailable})
+			continue
+		}
+		e := s.errand(cmd)
+		e.each, e.i = answer, at+i
+		p.errands = append(p.errands, e)
+	}
+	var err error
+	p.calls, err = s.admission.admit(p.calls, p.errands)
+	for i := range p.errands[len(p.calls):] {
+		e := &p.errands[len(p.calls)+i]
+		answer(e.i, &engine.Answer{Op: e.cmd.Op, Err: err})
+	}
+	now := engine.Time(0)
+	if len(p.calls) > 1 {
+		s.warm(p.calls)
+		now = s.clock.time()
+	}
+	for _, k := range p.calls {
+		k.now = now
+		s.dispatch(k)
+	}
+	clear(p.errands)
+	clear(p.calls)
+}
+
+// errand says where a command goes first, and computes what its turn would keep others waiting for.
+func (s *System) errand(cmd *engine.Command) errand {
 	sku := cmd.SKU
 	switch {
 	case cmd.Op == engine.OpReserve || cmd.Op == engine.OpCommit:
@@ -121,14 +174,21 @@ func (s *System) Submit(cmd *engine.Command, answer func(*engine.Answer)) {
 	case cmd.Op.Step() || cmd.Op == engine.OpGetReservation:
 		sku = cmd.Reservation.Home
 	}
-	e := s.to(sku, cmd, answer)
-	if cmd.Op.Mutates() { // Computed here, where it keeps no other command waiting.
+	e := s.to(sku, cmd)
+	if cmd.Op.Mutates() {
 		cmd.Fingerprint()
 		e.trace = s.memory.Trace(sku, cmd.KeyHash())
 	}
-	if err := s.laneOf(e.hash).put(e); err != nil {
-		answer(&engine.Answer{Op: cmd.Op, Err: err})
+	return e
+}
+
+// send hands over one errand.
+func (s *System) send(e errand) error {
+	k, err := s.admission.admitOne(&e)
+	if err == nil {
+		s.dispatch(k)
 	}
+	return err
 }
 
 // dispatch sends a call to its SKUs.
@@ -228,13 +288,11 @@ func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer))
 // admitAll counts a batch in, by its SKUs, until it is answered; it answers one that is too many,
 // and returns nil then.
 func (s *System) admitAll(skus []string, cmds []*engine.Command, answer func([]engine.Answer)) func([]engine.Answer) {
-	l, weight := s.laneOf(hash(skus[0])), int64(len(skus))
-	l.mu.Lock()
-	err := l.admit(weight)
-	l.mu.Unlock()
+	weight := int64(len(skus))
+	err := s.admission.admitWeight(weight)
 	if err == nil {
 		return func(a []engine.Answer) {
-			l.leave(weight)
+			s.admission.leave(weight)
 			answer(a)
 		}
 	}
@@ -276,9 +334,9 @@ func (s *System) refuseBatch(cmds []*engine.Command) ([]engine.Answer, bool) {
 // visit will find out why.
 func (s *System) peek(cmd *engine.Command, others func([]string)) {
 	home := cmd.Reservation.Home
-	e := s.to(home, cmd, func(*engine.Answer) { others(nil) })
-	e.peek = others
-	if err := s.laneOf(e.hash).put(e); err != nil {
+	e := s.to(home, cmd)
+	e.peek, e.answer = others, func(*engine.Answer) { others(nil) }
+	if err := s.send(e); err != nil {
 		others(nil)
 	}
 }
@@ -330,10 +388,6 @@ func (s *System) Close() {
 	close(s.stop)
 	s.loops.Wait()
 	s.reading.Wait()
-	for _, l := range s.lanes {
-		l.stop()
-	}
-	s.lanesDone.Wait()
 	s.workers.stop()
 }
 
@@ -344,10 +398,7 @@ func (s *System) inFlight() (n int64) {
 		left := p.left.Load() // First, so that it cannot be more.
 		n += p.entered.Load() - left
 	}
-	for _, l := range s.lanes {
-		n = max(n, l.inFlight())
-	}
-	return n
+	return max(n, s.admission.inFlight())
 }
 
 func (s *System) log(doing string, args ...any) { s.logger.Error(doing, args...) }
@@ -355,9 +406,9 @@ func (s *System) log(doing string, args ...any) { s.logger.Error(doing, args...)
 // Head tells an item's last record, once it is durable; last is 0 for a SKU that is no item.
 func (s *System) Head(sku string, tell func(last uint64, err error)) {
 	cmd := &engine.Command{Op: engine.OpGetItem, SKU: sku}
-	e := s.to(sku, cmd, func(a *engine.Answer) { tell(0, a.Err) })
-	e.head = tell
-	if err := s.laneOf(e.hash).put(e); err != nil {
+	e := s.to(sku, cmd)
+	e.head, e.answer = tell, func(a *engine.Answer) { tell(0, a.Err) }
+	if err := s.send(e); err != nil {
 		tell(0, err)
 	}
 }

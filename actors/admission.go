@@ -1,0 +1,121 @@
+package actors
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/skua-stock/skua/engine"
+)
+
+// admission bounds what is in flight on the node, and has the calls to carry it. A command counts by
+// its lines, since they are what it costs.
+type admission struct {
+	sys   *System
+	limit int64
+
+	mu       sync.Mutex // Over what follows, to free.
+	admitted int64
+	seen     int64 // of answered, at most what it is
+	free     []*call
+
+	_        [cacheLine]byte // What those write who give answers is on a cache line of its own.
+	answered atomic.Int64
+	returned atomic.Pointer[call]
+}
+
+// admit gives errands calls, until there are too many in flight; the rest get none, and the error.
+func (a *admission) admit(calls []*call, errands []errand) ([]*call, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range errands {
+		k, err := a.call(&errands[i])
+		if err != nil {
+			return calls, err
+		}
+		calls = append(calls, k)
+	}
+	return calls, nil
+}
+
+// admitOne is admit for one.
+func (a *admission) admitOne(e *errand) (*call, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.call(e)
+}
+
+func (a *admission) call(e *errand) (*call, error) {
+	if !a.enter(e.weight) {
+		a.sys.metrics.overloaded.WithLabelValues("node").Inc()
+		return nil, engine.ErrOverloaded
+	}
+	k := a.take()
+	k.errand = *e
+	k.ans.Op = k.cmd.Op
+	return k, nil
+}
+
+// admitWeight counts in something that needs no call.
+func (a *admission) admitWeight(weight int64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.enter(weight) {
+		a.sys.metrics.overloaded.WithLabelValues("node").Inc()
+		return engine.ErrOverloaded
+	}
+	return nil
+}
+
+// enter counts in, unless that is too much; mu is held. leave counts out.
+func (a *admission) enter(weight int64) bool {
+	if a.admitted+weight-a.seen > a.limit {
+		if a.seen = a.answered.Load(); a.admitted+weight-a.seen > a.limit {
+			return false
+		}
+	}
+	a.admitted += weight
+	return true
+}
+
+func (a *admission) leave(weight int64) { a.answered.Add(weight) }
+
+// take gets a call that is not in use; mu is held. Calls go round between those who send commands
+// and the log, who gives answers, mostly on another processor; so they come back by a list of their
+// own, and all at once.
+func (a *admission) take() *call {
+	if len(a.free) == 0 {
+		for k := a.returned.Swap(nil); k != nil; k = k.next {
+			a.free = append(a.free, k)
+		}
+	}
+	if len(a.free) == 0 {
+		fresh := make([]call, callsMade)
+		for i := range fresh {
+			fresh[i].sys = a.sys
+			a.free = append(a.free, &fresh[i])
+		}
+	}
+	n := len(a.free) - 1
+	k := a.free[n]
+	a.free = a.free[:n]
+	return k
+}
+
+// giveBack takes a call that is over.
+func (a *admission) giveBack(k *call) {
+	*k = call{sys: a.sys}
+	for {
+		k.next = a.returned.Load()
+		if a.returned.CompareAndSwap(k.next, k) {
+			return
+		}
+	}
+}
+
+// inFlight is how much was admitted and not answered.
+func (a *admission) inFlight() int64 {
+	answered := a.answered.Load() // First, so that it cannot be more.
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.admitted - answered
+}
