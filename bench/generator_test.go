@@ -20,7 +20,7 @@ func BenchmarkGenerator(b *testing.B) {
 		b.Run(w.Name, func(b *testing.B) {
 			r := &run{zero: time.Now()}
 			r.ends.Store(math.MaxInt64)
-			wk := newWorker(r, atOnce{}, newSource(w, "run", 0), 1024)
+			wk := newWorker(r, atOnce{}, newSources(w, "run", 1)[0], 1024)
 			b.ReportAllocs()
 			before, err := OwnCPU()
 			b.ResetTimer()
@@ -41,7 +41,7 @@ func BenchmarkGenerator(b *testing.B) {
 // TestGeneratorAllocates holds the generator to what it costs in memory.
 func TestGeneratorAllocates(t *testing.T) {
 	for _, w := range Workloads() {
-		s := newSource(w, "run", 0)
+		s := newSources(w, "run", 1)[0]
 		sl := new(slot)
 		got := testing.AllocsPerRun(1000, func() {
 			s.next(sl)

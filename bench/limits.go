@@ -13,7 +13,7 @@ const (
 	progressEvery = 100 * time.Millisecond
 	// tick is the shortest pause of an open loop: what falls due in it is sent together, and waits
 	// for that, which is in its latency. A shorter one costs more than the commands do.
-	tick = 50 * time.Microsecond
+	tick = 100 * time.Microsecond
 	// burst is how many commands an open loop starts before it looks at the clock again.
 	burst = 64
 	// seedWindow is how many commands are in flight while items are made.

@@ -51,7 +51,7 @@ func (f *itemsFeed) accepted(*slot) {}
 
 // Do does exactly so many operations of a workload, with a window of them in flight.
 func Do(ctx context.Context, d Driver, w Workload, name string, operations, window int) error {
-	return through(ctx, d, &some{source: newSource(w, name, 0), left: operations}, window)
+	return through(ctx, d, &some{source: newSources(w, name, 1)[0], left: operations}, window)
 }
 
 // some is a source that ends.

@@ -48,16 +48,17 @@ func (r *run) counts(t time.Duration) bool {
 // Run does a plan. The items must be there. mark is called when the time that counts begins and
 // when it ends.
 func Run(ctx context.Context, d Driver, p Plan, mark func(begins bool)) (*Result, error) {
-	r := &run{zero: time.Now(), pause: p.pause}
+	r := &run{pause: p.pause}
 	if r.pause == nil {
 		r.pause = pauseShort
 	}
 	r.begins.Store(math.MaxInt64)
 	r.ends.Store(math.MaxInt64)
 	workers := make([]*worker, p.Workers)
-	for i := range workers {
-		workers[i] = newWorker(r, lane(d, i, p.Workers), newSource(p.Workload, p.Name, i), max(1, p.Window/p.Workers))
+	for i, s := range newSources(p.Workload, p.Name, p.Workers) {
+		workers[i] = newWorker(r, lane(d, i, p.Workers), s, max(1, p.Window/p.Workers))
 	}
+	r.zero = time.Now() // After all that took time, so that an open loop begins without a backlog.
 	var wg sync.WaitGroup
 	for i, w := range workers {
 		wg.Go(func() {

@@ -26,12 +26,18 @@ type step struct {
 	ref engine.ReservationRef
 }
 
-func newSource(w Workload, run string, worker int) *source {
-	rng := rand.New(rand.NewPCG(uint64(worker), 7))
-	return &source{
-		w: w, rng: rng, names: makeNames(w.SKUs), ranks: makeRanks(w, rng),
-		keys: keys{prefix: run + "-" + strconv.Itoa(worker) + "-"},
+// newSources makes the sources of so many workers, which share what is drawn beforehand.
+func newSources(w Workload, run string, workers int) []*source {
+	names, drawn := makeNames(w.SKUs), drawRanks(w)
+	all := make([]*source, workers)
+	for i := range all {
+		rng := rand.New(rand.NewPCG(uint64(i), 7))
+		all[i] = &source{w: w, rng: rng, names: names, keys: keys{prefix: run + "-" + strconv.Itoa(i) + "-"}}
+		if drawn != nil {
+			all[i].ranks = ranks{drawn, rng.IntN(len(drawn))}
+		}
 	}
+	return all
 }
 
 // next fills in the command of a slot.
@@ -120,16 +126,17 @@ type ranks struct {
 // ranksDrawn is how many items are drawn beforehand; a power of two.
 const ranksDrawn = 1 << 19
 
-func makeRanks(w Workload, rng *rand.Rand) ranks {
+// drawRanks draws for a workload whose items are not all alike, and nothing for others.
+func drawRanks(w Workload) []uint32 {
 	if w.Zipf == 0 {
-		return ranks{}
+		return nil
 	}
-	zipf := rand.NewZipf(rng, w.Zipf, 1, uint64(w.SKUs-1))
+	zipf := rand.NewZipf(rand.New(rand.NewPCG(1, 7)), w.Zipf, 1, uint64(w.SKUs-1))
 	drawn := make([]uint32, ranksDrawn)
 	for i := range drawn {
 		drawn[i] = uint32(zipf.Uint64())
 	}
-	return ranks{drawn: drawn}
+	return drawn
 }
 
 func (r *ranks) next() int {

@@ -11,7 +11,7 @@ import (
 func TestWorkloads(t *testing.T) {
 	const draws = 200_000
 	for _, w := range Workloads() {
-		s := newSource(w, "run", 1)
+		s := newSources(w, "run", 1)[0]
 		ops := map[engine.Op]int{}
 		keys := map[string]bool{}
 		lapsed, first := 0, 0
@@ -77,7 +77,7 @@ func TestSeeded(t *testing.T) {
 		t.Fatal(err)
 	}
 	draw := func(worker int) (all string) {
-		s := newSource(w, "run", worker)
+		s := newSources(w, "run", 3)[worker]
 		var sl slot
 		for range 20 {
 			s.next(&sl)

@@ -110,7 +110,7 @@ func openLoop(rows []bench.Row) Section {
 	s := Section{
 		Title: fmt.Sprintf("Latency at %s operations a second", count(rows[0].Offered)),
 		Text: []string{"An open loop: operations fall due on a fixed schedule, whatever became of those before, and latency counts " +
-			"from when one was due. What falls due together within 50 µs is sent together."},
+			"from when one was due. What falls due together within 100 µs is sent together."},
 	}
 	t := Table{Columns: []string{
 		"-way in", "ops/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "refused", "missed", "server CPU µs/op", "client CPU µs/op",

@@ -141,6 +141,9 @@ type load struct {
 	rate     float64
 }
 
+// workerRate is how many operations a second one worker of an open loop starts with ease.
+const workerRate = 200_000
+
 // once measures one load on a way of a site.
 func (r *runner) once(ctx context.Context, s site, w *way, l load, name string) (*bench.Result, error) {
 	t, shut, err := s.target(w.name, l.window)
@@ -151,6 +154,9 @@ func (r *runner) once(ctx context.Context, s site, w *way, l load, name string) 
 	workers := min(l.window, runtime.GOMAXPROCS(0))
 	if w.workers != nil {
 		workers = w.workers(l.window)
+	}
+	if l.rate > 0 && !w.waits { // Each wakes at every tick, so no more of them than it takes.
+		workers = min(workers, 1+int(l.rate/workerRate))
 	}
 	return bench.Measure(ctx, t, bench.Plan{
 		Workload: l.workload, Window: l.window, Workers: workers, Rate: l.rate,

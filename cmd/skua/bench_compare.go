@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/skua-stock/skua/bench"
 	"github.com/skua-stock/skua/bench/report"
@@ -32,6 +34,7 @@ var wayFlags = map[string]string{
 // contenders are Skua in its forms, and the peers.
 func (f *benchFlags) contenders() []contender {
 	lanes := func(window int) int { return min(window, f.Connections) }
+	batches := func(window int) int { return connections(window / f.Batch) }
 	all := []contender{
 		{name: "Skua in process", open: f.openInProcess, ways: []way{
 			{name: wayInProcess, on: onButEvents, windows: []int{1, 1024, 8192}, takes: everything},
@@ -42,14 +45,25 @@ func (f *benchFlags) contenders() []contender {
 		{name: "a server of Skua", open: f.openServed, ways: []way{
 			{name: wayNATS, on: onAll, windows: []int{1, 256, 4096}, takes: everything, workers: lanes},
 			{name: wayNATSBatch, on: onAll, windows: []int{80 * f.Batch}, takes: mutations, workers: lanes},
-			{name: wayHTTP, on: onAll, windows: []int{1, 64}, takes: everything, workers: func(n int) int { return n }},
-			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, takes: mutations, workers: func(n int) int { return max(1, n/f.Batch) }},
+			{name: wayHTTP, on: onAll, windows: []int{1, 64}, takes: everything, workers: connections, waits: true},
+			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, takes: mutations, workers: batches, waits: true},
 		}},
 	}
 	for _, p := range peers() {
 		all = append(all, peerContender(p))
 	}
 	return all
+}
+
+// checkWays refuses a way in that there is not.
+func checkWays(names []string, more ...string) error {
+	known := append(slices.Sorted(maps.Values(wayFlags)), more...)
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("%w: there is no way in %q, but %s", errUsage, name, strings.Join(known, ", "))
+		}
+	}
+	return nil
 }
 
 // chosen are the contenders with the ways that were asked for.
@@ -90,6 +104,9 @@ func (c *benchCompareCmd) loads(w *way, l bench.Workload) (all []load) {
 }
 
 func (c *benchCompareCmd) Run(o output) error {
+	if err := checkWays(c.Ways, "peers"); err != nil {
+		return err
+	}
 	return c.measured(o, "compare", func(ctx context.Context, dir string) (findings, error) {
 		rows, settings, err := c.measure(ctx, o, dir)
 		return findings{map[string]any{"rows": rows, "settings": settings}, report.Compare(rows, settings)}, err

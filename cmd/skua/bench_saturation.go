@@ -24,6 +24,9 @@ type benchSaturationCmd struct {
 var capacityWindows = []int{256, 1024, 4096}
 
 func (c *benchSaturationCmd) Run(o output) error {
+	if err := checkWays(c.Ways); err != nil {
+		return err
+	}
 	return c.measured(o, "saturation", func(ctx context.Context, dir string) (findings, error) {
 		w, err := bench.Find(c.Workload)
 		if err != nil {

@@ -30,8 +30,10 @@ type way struct {
 	name, on string
 	windows  []int
 	takes    func(bench.Workload) bool
-	// workers is how many workers share a window; nil is one for each core.
+	// workers is how many workers share a window; nil is one for each core. waits says that each
+	// waits for its answers, on a connection of its own.
 	workers func(window int) int
+	waits   bool
 	peer    bool
 }
 
@@ -59,6 +61,12 @@ const stopSoon = "1s"
 // everything, mutations: what a way in is good for. Batches only change things.
 func everything(bench.Workload) bool  { return true }
 func mutations(w bench.Workload) bool { return w.Reads == 0 }
+
+// connectionsMost bounds the connections over HTTP. A longer window waits for one.
+const connectionsMost = 256
+
+// connections is how many connections over HTTP so many requests in flight take.
+func connections(requests int) int { return min(max(1, requests), connectionsMost) }
 
 // inProcessSite is Skua in this process.
 type inProcessSite struct {
@@ -191,9 +199,9 @@ func (s *servedSite) target(way string, window int) (*bench.Target, func(), erro
 	case wayNATSBatch:
 		d, err = bench.NewNATSBatch(s.nats, s.flags.Connections, s.flags.Batch, s.tell)
 	case wayHTTP:
-		d, err = bench.NewHTTP(s.http, window, 1, s.tell)
+		d, err = bench.NewHTTP(s.http, connections(window), 1, s.tell)
 	case wayHTTPBatch:
-		d, err = bench.NewHTTP(s.http, max(1, window/s.flags.Batch), s.flags.Batch, s.tell)
+		d, err = bench.NewHTTP(s.http, connections(window/s.flags.Batch), s.flags.Batch, s.tell)
 	default:
 		return nil, nil, fmt.Errorf("there is no way in %q", way)
 	}
