@@ -35,8 +35,9 @@ type cell struct {
 	gone    bool
 	// dirty says that the cell is listed for the next snapshot because it changed. A cell is never
 	// listed twice.
-	dirty atomic.Bool
-	item  bool // exists, for the turn
+	dirty  atomic.Bool
+	item   bool   // exists, for the turn
+	warmth uint64 // of no meaning; see warm
 	// fault is why the stock is not there.
 	fault error
 

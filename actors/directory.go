@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -179,7 +180,7 @@ func (s *System) acquire(sku string, expiry bool) (*cell, error) {
 	c := sh.find(h, sku)
 	fresh := c == nil
 	if fresh {
-		c = &cell{sys: s, part: part, sku: sku, hash: h}
+		c = &cell{sys: s, part: part, sku: strings.Clone(sku), hash: h} // The text may be a part of a larger one.
 		sh.insert(c)
 	}
 	n := c.entered.Add(1)

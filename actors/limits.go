@@ -51,6 +51,8 @@ const (
 	directoryShards = 256
 	// turnsInline is how many messages a sender runs before it leaves the rest to a worker.
 	turnsInline = 64
+	// turnsTogether is how many messages that waited are taken at a time; a divisor of turnsInline.
+	turnsTogether = 32
 	// visitsInline is how many actors a visit reaches on one goroutine's stack.
 	visitsInline = 8
 	// workersPerCore and workerQueue size the pool behind the mailboxes.

@@ -1,10 +1,13 @@
 package actors
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skua-stock/skua/engine"
 )
 
 // mailbox is the Proto.Actor mailbox of one SKU. Idle, it runs a message on the sender's
@@ -15,6 +18,7 @@ type mailbox struct {
 	mu      sync.Mutex
 	running bool // A goroutine is in run, or will be: it alone invokes.
 	opened  bool
+	held    bool  // The turn before holds it; only turns know.
 	holds   int32 // Each ends by its own resume: a visit and a fence may hold at once.
 	context invoker
 	backlog *backlog // nil while nothing waits
@@ -82,12 +86,13 @@ func (b *backlog) enqueue(message any) {
 	b.queue = append(b.queue, message)
 }
 
-// dequeue takes the first message.
-func (b *backlog) dequeue() any {
-	message := b.queue[b.head]
-	b.queue[b.head] = nil
-	b.head++
-	return message
+// dequeue appends the first messages, at most n.
+func (b *backlog) dequeue(into []any, n int) []any {
+	n = min(n, len(b.queue)-b.head)
+	into = append(into, b.queue[b.head:b.head+n]...)
+	clear(b.queue[b.head : b.head+n])
+	b.head += n
+	return into
 }
 
 // waiting reports whether there are messages of ours.
@@ -132,6 +137,7 @@ func (m *mailbox) UserMessageCount() int {
 // goes on then.
 func (c *cell) run(quota int) {
 	m := &c.mailbox
+	var batch [turnsTogether]any
 	for {
 		m.mu.Lock()
 		b := m.backlog
@@ -155,11 +161,55 @@ func (c *cell) run(quota int) {
 			c.sys.workers.schedule(c)
 			return
 		}
-		message := b.dequeue()
+		m.held = false // Nobody holds it now; a turn may.
+		together := b.dequeue(batch[:0], min(quota, turnsTogether))
 		m.mu.Unlock()
-		m.context.InvokeUserMessage(message)
-		quota--
+		quota -= len(together)
+		if len(together) > 1 {
+			c.warm(together)
+		}
+		for i, message := range together {
+			m.context.InvokeUserMessage(message)
+			if m.held {
+				c.putBack(together[i+1:])
+				break
+			}
+		}
+		clear(together)
 	}
+}
+
+// warm reads what messages that waited together will need, side by side.
+func (c *cell) warm(messages []any) {
+	now, sum := c.sys.clock.time(), uint64(0)
+	for _, message := range messages {
+		if k, ok := message.(*call); ok {
+			k.now = now
+			if sum += uint64(k.fresh); k.trace != 0 {
+				sum += c.sys.memory.Warm(k.trace)
+			}
+			if c.stock != nil {
+				sum += c.stock.Warm(engine.WarmStages-1, k.cmd.Reservation.Nonce)
+			}
+		}
+	}
+	c.warmth = sum
+}
+
+// putBack lets messages wait on, before the others, because the turn before them holds the mailbox.
+func (c *cell) putBack(messages []any) {
+	if len(messages) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.more()
+	for _, message := range messages {
+		if k, ok := message.(*call); ok {
+			k.now = 0 // It will be another time.
+		}
+	}
+	b.queue, b.head = append(slices.Clone(messages), b.queue[b.head:]...), 0
 }
 
 // hold stops the mailbox after the message that is running; only the actor's turn may call it.
@@ -167,6 +217,7 @@ func (m *mailbox) hold() {
 	m.mu.Lock()
 	m.holds++
 	m.mu.Unlock()
+	m.held = true
 }
 
 // resume ends a hold.

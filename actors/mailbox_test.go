@@ -2,6 +2,7 @@ package actors
 
 import (
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -36,7 +37,7 @@ func (v *busyInvoker) EscalateFailure(reason, _ any) { v.t.Fatal(reason) }
 
 // A mailbox that is never empty keeps its order, and takes no more memory than what waits in it.
 func TestMailboxThatIsNeverEmpty(t *testing.T) {
-	m := new(cell)
+	m := &cell{sys: &System{clock: newClock(time.Now, 0)}}
 	m.opened = true
 	v := &busyInvoker{t: t, mailbox: m, posted: 1, until: 1_000_000}
 	m.RegisterHandlers(v, nil)

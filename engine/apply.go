@@ -1,6 +1,9 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Apply changes the stocks by one record; stocks[i] is that of Record.SKUs[i], or nil for an item
 // that is not wanted (a replay that has it already). It cannot fail: an event that does not fit is
@@ -94,7 +97,7 @@ func (s *Stock) open(r *Record, act *Act, e *Event, level int) {
 	p, h := s.holds.add(act.Reservation.Nonce)
 	h.deadline, h.state, h.level, h.LineStatus = act.ExpiresAt, act.State, int32(level), e.Line
 	if act.Owner != "" {
-		s.holds.giveRest(h).owner = act.Owner
+		s.holds.giveRest(h).owner = strings.Clone(act.Owner) // It may be a part of a larger text.
 	}
 	if act.Reservation.Home != s.sku {
 		s.holds.giveRest(h).home = act.Reservation.Home

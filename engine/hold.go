@@ -163,7 +163,7 @@ func (hs *holds) file(nonce uint64, p place) {
 func (hs *holds) remove(p place) {
 	h := hs.at(p)
 	if hs.indexed() {
-		hs.more.index.remove(hs, h.nonce, p)
+		hs.more.index.remove(h.nonce, p)
 	}
 	if h.rest != 0 {
 		hs.more.rests[h.rest-1] = holdRest{}

@@ -19,9 +19,10 @@ type indexPage struct {
 	depth uint8
 }
 
-// indexSlot has a part of the nonce, which says where looking at the hold itself is worth while.
+// indexSlot has a hash of the nonce, which says where looking at the hold itself is worth while, and
+// where the slot goes when its page grows or splits.
 type indexSlot struct {
-	tag   uint32
+	hash  uint32
 	place place // zero marks a free slot
 }
 
@@ -32,22 +33,20 @@ const (
 	indexSlotsMax = 512
 )
 
-// indexHash spreads nonces, since those of tests and of other makers need not be random.
-func indexHash(nonce uint64) uint64 {
+// indexHash spreads nonces, since those of tests and of other makers need not be random. Its first
+// bits choose the page, its last ones the slot.
+func indexHash(nonce uint64) uint32 {
 	h := nonce * 0x9e3779b97f4a7c15
-	return h ^ h>>32
+	return uint32((h ^ h>>29) * 0xbf58476d1ce4e5b9 >> 32)
 }
 
-// tagOf and slotOf take other bits of the hash than the page does, which takes the first ones.
-func tagOf(h uint64) uint32 { return uint32(h) }
-
-func (p *indexPage) slotOf(h uint64) int { return int(h>>24) & (len(p.slots) - 1) }
+func (p *indexPage) slotOf(h uint32) int { return int(h) & (len(p.slots) - 1) }
 
 func newHoldIndex() *holdIndex {
 	return &holdIndex{pages: []*indexPage{{slots: make([]indexSlot, indexSlotsMin)}}}
 }
 
-func (x *holdIndex) page(h uint64) *indexPage { return x.pages[h>>(64-x.depth)] }
+func (x *holdIndex) page(h uint32) *indexPage { return x.pages[h>>(32-x.depth)] }
 
 // find returns the place of a hold, or zero.
 func (x *holdIndex) find(hs *holds, nonce uint64) place {
@@ -55,7 +54,7 @@ func (x *holdIndex) find(hs *holds, nonce uint64) place {
 	p := x.page(h)
 	for i := p.slotOf(h); ; i = (i + 1) & (len(p.slots) - 1) {
 		s := p.slots[i]
-		if s.place == 0 || s.tag == tagOf(h) && hs.at(s.place).nonce == nonce {
+		if s.place == 0 || s.hash == h && hs.at(s.place).nonce == nonce {
 			return s.place
 		}
 	}
@@ -73,29 +72,29 @@ func (x *holdIndex) put(hs *holds, nonce uint64, at place) bool {
 	h := indexHash(nonce)
 	p := x.page(h)
 	if 4*(p.used+1) > 3*len(p.slots) {
-		x.widen(hs, p, h)
+		x.widen(p, h)
 		p = x.page(h)
 	}
 	i := p.slotOf(h)
 	for ; p.slots[i].place != 0; i = (i + 1) & (len(p.slots) - 1) {
-		if s := p.slots[i]; s.tag == tagOf(h) && hs.at(s.place).nonce == nonce {
+		if s := p.slots[i]; s.hash == h && hs.at(s.place).nonce == nonce {
 			return false
 		}
 	}
-	p.slots[i] = indexSlot{tagOf(h), at}
+	p.slots[i] = indexSlot{h, at}
 	p.used++
 	x.count++
 	return true
 }
 
 // widen makes a page larger, or two of it.
-func (x *holdIndex) widen(hs *holds, p *indexPage, h uint64) {
+func (x *holdIndex) widen(p *indexPage, h uint32) {
 	if len(p.slots) < indexSlotsMax {
 		old := p.slots
 		p.slots, p.used = make([]indexSlot, 2*len(old)), 0
 		for _, s := range old {
 			if s.place != 0 {
-				p.add(indexHash(hs.at(s.place).nonce), s)
+				p.add(s)
 			}
 		}
 		return
@@ -114,20 +113,19 @@ func (x *holdIndex) widen(hs *holds, p *indexPage, h uint64) {
 	}
 	for _, s := range p.slots {
 		if s.place != 0 {
-			h := indexHash(hs.at(s.place).nonce)
-			halves[h>>(63-p.depth)&1].add(h, s)
+			halves[s.hash>>(31-p.depth)&1].add(s)
 		}
 	}
 	span := len(x.pages) >> p.depth // How many entries were of the page.
-	from := int(h>>(64-x.depth)) &^ (span - 1)
+	from := int(h>>(32-x.depth)) &^ (span - 1)
 	for i := range span {
 		x.pages[from+i] = halves[2*i/span]
 	}
 }
 
 // add files a hold that is not there, where there is room.
-func (p *indexPage) add(h uint64, s indexSlot) {
-	i := p.slotOf(h)
+func (p *indexPage) add(s indexSlot) {
+	i := p.slotOf(s.hash)
 	for p.slots[i].place != 0 {
 		i = (i + 1) & (len(p.slots) - 1)
 	}
@@ -136,7 +134,7 @@ func (p *indexPage) add(h uint64, s indexSlot) {
 }
 
 // remove takes a hold out and closes the gap, so that no search ends at it.
-func (x *holdIndex) remove(hs *holds, nonce uint64, at place) {
+func (x *holdIndex) remove(nonce uint64, at place) {
 	h := indexHash(nonce)
 	p := x.page(h)
 	mask := len(p.slots) - 1
@@ -145,7 +143,7 @@ func (x *holdIndex) remove(hs *holds, nonce uint64, at place) {
 		gap = (gap + 1) & mask
 	}
 	for i := (gap + 1) & mask; p.slots[i].place != 0; i = (i + 1) & mask {
-		home := p.slotOf(indexHash(hs.at(p.slots[i].place).nonce))
+		home := p.slotOf(p.slots[i].hash)
 		if (i-home)&mask >= (i-gap)&mask {
 			p.slots[gap] = p.slots[i]
 			gap = i

@@ -63,7 +63,8 @@ func (sc *scratch) touch(key LevelKey) int {
 		return j
 	}
 	if j := sc.stock.find(key); j >= 0 {
-		return sc.add(touched{key: key, counts: sc.stock.levels[j].Counts})
+		l := &sc.stock.levels[j]
+		return sc.add(touched{key: l.Key, counts: l.Counts}) // Its key, for the command's text may go.
 	}
 	return -1
 }
