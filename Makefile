@@ -46,9 +46,12 @@ bench: build ## Measure everything, and rewrite the tables and plots of docs/ref
 	$(BIN) bench saturation --page docs/reference/benchmarks.md $(BENCHFLAGS)
 	$(BIN) bench scale --length 1s --page docs/reference/benchmarks.md $(BENCHFLAGS)
 
+bench-peers: ## Install what is measured beside: PostgreSQL and Redis from Debian, and nats-server into bin/.
+	GO="$(GO)" ./bench/peer/install.sh
+
 check: lint test race ## What has to pass before a change lands.
 
 clean: ## Remove what was built. Data stays.
 	rm -rf bin
 
-.PHONY: help build run test race lint fuzz crash mutants bench check clean
+.PHONY: help build run test race lint fuzz crash mutants bench bench-peers check clean

@@ -1,0 +1,45 @@
+package peer
+
+import "time"
+
+// The limits of driving and running a peer.
+const (
+	// queueMost is how many commands wait for a connection at most; more wait where they come from.
+	queueMost = 1 << 15
+	// startWait bounds the wait for a server to be ready, stopWait that for it to end by itself.
+	startWait = 60 * time.Second
+	stopWait  = 20 * time.Second
+	// probeEvery is how often a server that starts is asked whether it is ready.
+	probeEvery = 20 * time.Millisecond
+	// countWait bounds counting the books.
+	countWait = 5 * time.Minute
+	// logShown is how many bytes of the log of a server that failed are shown.
+	logShown = 2000
+	// seedAtOnce is how many items are made by one request, where many go into one.
+	seedAtOnce = 1000
+
+	// postgresPool is how many connections PostgreSQL gets for single requests, and postgresHot how
+	// many when all go to one row: more only queue for its lock, which costs more than it gives.
+	postgresPool = 32
+	postgresHot  = 8
+	// postgresBatchers is how many connections send batches: one batch is made while one is synced.
+	postgresBatchers = 2
+	// deadlocksMost is how often a transaction is tried that lost to a deadlock.
+	deadlocksMost = 20
+
+	// redisPipes is the exponent, to the base of 2, of how many connections Redis gets;
+	// redisSenders is how many goroutines fill them, redisAtOnce with how many scripts each.
+	redisPipes   = 1
+	redisSenders = 8
+	redisAtOnce  = 128
+
+	// jetStreamConnections is how many connections JetStream gets, jetStreamPool how many requests
+	// are under way, and jetStreamHot how many when all go to one key: more only lose races.
+	jetStreamConnections = 4
+	jetStreamPool        = 64
+	jetStreamHot         = 16
+	// racesMost is how often a compare-and-set is tried.
+	racesMost = 10_000
+	// seedPending is how many messages are not acknowledged yet while JetStream is filled.
+	seedPending = 4096
+)

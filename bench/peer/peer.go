@@ -1,0 +1,87 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/skua-stock/skua/bench"
+)
+
+// opener starts a system with its data under dir and the items of the workload, each with so much
+// stock.
+type opener func(ctx context.Context, dir string, w bench.Workload, stock int64) (*system, error)
+
+// system is a peer that is up.
+type system struct {
+	store
+	pool     *pool
+	ledger   *ledger
+	pids     []int
+	settings string
+}
+
+// store is where a system has its data.
+type store interface {
+	// count counts the books.
+	count(ctx context.Context) (books, error)
+	// stop ends the server, or what is there of it. Nothing may be in flight.
+	stop() error
+}
+
+// All are the peers.
+func All() []bench.Peer {
+	return []bench.Peer{
+		describe("PostgreSQL, one statement", openPostgres(oneStatement), 1, 256),
+		describe("PostgreSQL, SELECT FOR UPDATE", openPostgres(forUpdate), 1, 256),
+		describe("PostgreSQL, batches of 100", openPostgres(batches(100)), 256),
+		describe("PostgreSQL, batches of 500", openPostgres(batches(500)), 1024),
+		describe("Redis, Lua script", openRedis, 1, 256, 1024),
+		describe("JetStream KV", openJetStream(true), 1, 256),
+		describe("JetStream KV, not durable", openJetStream(false), 1, 256),
+	}
+}
+
+func describe(name string, open opener, windows ...int) bench.Peer {
+	return bench.Peer{
+		Name: name, Windows: windows,
+		Workloads: []string{"uniform", "hot", "zipf", "order"},
+		Open: func(ctx context.Context, dir string, w bench.Workload) (*bench.Target, error) {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return nil, fmt.Errorf("make room for a peer: %w", err)
+			}
+			s, err := open(ctx, dir, w, bench.Stock)
+			if err != nil {
+				return nil, err
+			}
+			return &bench.Target{
+				Driver: s.pool, PIDs: s.pids, Dir: dir, Settings: s.settings,
+				Seed:  func(context.Context, bench.Workload) error { return nil }, // It came up with them.
+				Close: s.close,
+			}, nil
+		},
+	}
+}
+
+// close checks the books and ends everything.
+func (s *system) close() error {
+	s.pool.close()
+	ctx, cancel := context.WithTimeout(context.Background(), countWait)
+	defer cancel()
+	err := s.verify(ctx)
+	return errors.Join(err, s.stop())
+}
+
+func (s *system) verify(ctx context.Context) error {
+	b, err := s.count(ctx)
+	if err != nil {
+		return fmt.Errorf("count the books: %w", err)
+	}
+	return s.ledger.check(b)
+}
+
+// absent says that a program is missing.
+func absent(program string) error {
+	return fmt.Errorf("%s is %w; make bench-peers installs it", program, bench.ErrAbsent)
+}
