@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/skua-stock/skua/bench"
+	"github.com/skua-stock/skua/bench/peer"
 	"github.com/skua-stock/skua/bench/report"
 )
 
@@ -212,4 +213,4 @@ func (r *comparison) medians() []bench.Row {
 }
 
 // peers are the systems to measure beside Skua.
-func peers() []bench.Peer { return nil }
+func peers() []bench.Peer { return peer.All() }
