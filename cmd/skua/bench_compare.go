@@ -16,7 +16,7 @@ import (
 // benchCompareCmd measures the workloads over the ways in, and the peers with the same load.
 type benchCompareCmd struct {
 	benchFlags
-	Ways      []string `help:"Ways in: inprocess, events (in process, with events), nats, nats-batch, http, http-batch; and peers." default:"inprocess,events,nats,nats-batch,http,http-batch,peers"`
+	Ways      []string `help:"Ways in: inprocess, inprocess-batch, events (the same with events published), nats, nats-batch, http, http-batch; and peers." default:"inprocess,inprocess-batch,events,nats,nats-batch,http,http-batch,peers"`
 	Workloads []string `help:"Workloads: uniform, hot, zipf, order, life, read, mixed." default:"uniform,hot,zipf,order,life,read,mixed"`
 	Runs      int      `help:"Runs of each, one of all before the next of any; the median by CPU time is shown." default:"3"`
 	InFlight  []int    `help:"Operations in flight, instead of those of each way." placeholder:"N"`
@@ -28,7 +28,7 @@ const openWindow = 16_384
 
 // wayFlags are the names of the ways on the command line.
 var wayFlags = map[string]string{
-	wayInProcess: "inprocess", wayInProcessEvents: "events", wayNATS: "nats", wayNATSBatch: "nats-batch",
+	wayInProcess: "inprocess", wayInProcessBatch: "inprocess-batch", wayInProcessEvents: "events", wayNATS: "nats", wayNATSBatch: "nats-batch",
 	wayHTTP: "http", wayHTTPBatch: "http-batch",
 }
 
@@ -39,6 +39,7 @@ func (f *benchFlags) contenders() []contender {
 	all := []contender{
 		{name: "Skua in process", open: f.openInProcess, ways: []way{
 			{name: wayInProcess, on: onButEvents, windows: []int{1, 1024, 8192}, takes: everything},
+			{name: wayInProcessBatch, on: onButEvents, windows: []int{8192}, takes: everything},
 		}},
 		{name: "Skua in process with events", open: f.openInProcessEvents, ways: []way{
 			{name: wayInProcessEvents, on: onAll, windows: []int{8192}, takes: everything},

@@ -13,7 +13,7 @@ import (
 // benchSaturationCmd finds what the engine can do, and offers it less, as much, and far more.
 type benchSaturationCmd struct {
 	benchFlags
-	Ways     []string  `help:"Ways in: inprocess, events, nats, nats-batch, http, http-batch." default:"inprocess,nats"`
+	Ways     []string  `help:"Ways in: inprocess, inprocess-batch, events, nats, nats-batch, http, http-batch." default:"inprocess,nats"`
 	Workload string    `help:"The workload." default:"uniform"`
 	Factors  []float64 `help:"What is offered, as a multiple of the capacity." default:"0.5,0.8,1,2,5,10"`
 	InFlight int       `help:"Operations in flight at most; what falls due beyond is missed." default:"16384"`

@@ -7,14 +7,12 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/skua-stock/skua/bench"
 	"github.com/skua-stock/skua/cmd/skua/node"
-	"github.com/skua-stock/skua/engine"
 )
 
 // contender is a system to measure: Skua in this process, a server of Skua, or a peer.
@@ -46,7 +44,8 @@ type site interface {
 // The ways in, and what they stand for in the tables.
 const (
 	wayInProcess       = "in process"
-	wayInProcessEvents = "in process, events"
+	wayInProcessBatch  = "in process, batches"
+	wayInProcessEvents = "in process, batches, events"
 	wayNATS            = "NATS"
 	wayNATSBatch       = "NATS, batches"
 	wayHTTP            = "HTTP"
@@ -74,6 +73,7 @@ type inProcessSite struct {
 	server *server // with events only
 	dir    string
 	tell   bool
+	batch  int
 }
 
 func (f *benchFlags) openInProcess(_ context.Context, dir string, w bench.Workload) (site, error) {
@@ -81,7 +81,7 @@ func (f *benchFlags) openInProcess(_ context.Context, dir string, w bench.Worklo
 	if err != nil {
 		return nil, err
 	}
-	return &inProcessSite{node: n, dir: dir, tell: w.Steps()}, nil
+	return &inProcessSite{node: n, dir: dir, tell: w.Steps(), batch: f.Batch}, nil
 }
 
 // openInProcessEvents has a whole server in this process, so that events are published meanwhile.
@@ -101,11 +101,14 @@ func (f *benchFlags) openInProcessEvents(_ context.Context, dir string, w bench.
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
-	return &inProcessSite{node: s.node, server: s, dir: dir, tell: w.Steps()}, nil
+	return &inProcessSite{node: s.node, server: s, dir: dir, tell: w.Steps(), batch: f.Batch}, nil
 }
 
-func (s *inProcessSite) target(string, int) (*bench.Target, func(), error) {
+func (s *inProcessSite) target(way string, _ int) (*bench.Target, func(), error) {
 	t := &bench.Target{Driver: inProcess{s.node, s.tell}, Dir: s.dir}
+	if way == wayInProcessBatch || way == wayInProcessEvents {
+		t.Driver = together{inProcess{s.node, s.tell}, s.batch}
+	}
 	if s.server != nil {
 		p := &process{http: s.server.cfg.HTTP}
 		t.Lag, t.Settle = p.lag, p.settle
@@ -121,48 +124,6 @@ func (s *inProcessSite) shut() error {
 		return nil
 	}
 	return s.node.Shut(context.Background(), nil)
-}
-
-// inProcess is the actors' port as a driver.
-type inProcess struct {
-	node *node.Node
-	tell bool
-}
-
-// submission is a command that the actors have. It is used again, so that handing one over
-// allocates nothing.
-type submission struct {
-	cmd    *engine.Command
-	tell   bool
-	done   func(error)
-	answer func(*engine.Answer)
-}
-
-var submissions sync.Pool
-
-func (d inProcess) Start(c *engine.Command, done func(error)) {
-	s, _ := submissions.Get().(*submission)
-	if s == nil {
-		s = new(submission)
-		s.answer = s.end
-	}
-	s.cmd, s.tell, s.done = c, d.tell, done
-	d.node.Submit(c, s.answer)
-}
-
-func (s *submission) end(a *engine.Answer) {
-	err := a.Err
-	switch {
-	case err != nil:
-	case a.Refusal.Refused():
-		err = errors.New(a.Refusal.Code.String())
-	case s.tell && s.cmd.Op == engine.OpReserve:
-		s.cmd.Reservation = a.Reservation.Ref
-	}
-	done := s.done
-	s.cmd, s.done = nil, nil
-	submissions.Put(s)
-	done(err)
 }
 
 // servedSite is a server of Skua, a process of its own.
