@@ -18,9 +18,12 @@ type admission struct {
 	seen     int64 // of answered, at most what it is
 	free     []*call
 
-	_        [cacheLine]byte // What those write who give answers is on a cache line of its own.
+	_        [cacheLine]byte // What those write who give answers is on cache lines of its own.
 	answered atomic.Int64
-	returned atomic.Pointer[call]
+	// back has the calls that came back, which those who give answers and those who send commands
+	// exchange as a whole: a list by pointers would be followed from one cache miss to the next.
+	backMu sync.Mutex
+	back   []*call
 }
 
 // admit gives errands calls, until there are too many in flight; the rest get none, and the error.
@@ -79,14 +82,12 @@ func (a *admission) enter(weight int64) bool {
 
 func (a *admission) leave(weight int64) { a.answered.Add(weight) }
 
-// take gets a call that is not in use; mu is held. Calls go round between those who send commands
-// and the log, who gives answers, mostly on another processor; so they come back by a list of their
-// own, and all at once.
+// take gets a call that is not in use; mu is held.
 func (a *admission) take() *call {
 	if len(a.free) == 0 {
-		for k := a.returned.Swap(nil); k != nil; k = k.next {
-			a.free = append(a.free, k)
-		}
+		a.backMu.Lock()
+		a.free, a.back = a.back, a.free
+		a.backMu.Unlock()
 	}
 	if len(a.free) == 0 {
 		fresh := make([]call, callsMade)
@@ -104,12 +105,9 @@ func (a *admission) take() *call {
 // giveBack takes a call that is over.
 func (a *admission) giveBack(k *call) {
 	*k = call{sys: a.sys}
-	for {
-		k.next = a.returned.Load()
-		if a.returned.CompareAndSwap(k.next, k) {
-			return
-		}
-	}
+	a.backMu.Lock()
+	a.back = append(a.back, k)
+	a.backMu.Unlock()
 }
 
 // inFlight is how much was admitted and not answered.

@@ -11,7 +11,6 @@ import (
 type call struct {
 	errand
 	sys  *System
-	next *call // of those given back
 	cell *cell // none while the command visits several SKUs
 	// now is the time of the turn, if it is taken at once; else the turn asks for it.
 	now engine.Time
@@ -61,6 +60,15 @@ func (k *call) Durable(err error) {
 	k.sys.admission.leave(k.weight) // Before the answer: who gets it may send the next at once.
 	k.give(&k.ans)
 	k.sys.admission.giveBack(k)
+}
+
+// Warm implements the log's Warmer: it reads what Durable will need.
+func (k *call) Warm() (sum uint64) {
+	sum = uint64(k.i) + k.ans.Sequence + uint64(k.ans.Reservation.ExpiresAt)
+	if k.cell != nil {
+		sum += uint64(k.cell.left.Load())
+	}
+	return sum
 }
 
 // refuse answers at once: only for what says nothing about the stock.

@@ -129,6 +129,7 @@ func (s *System) SubmitEach(cmds []*engine.Command, answer func(i int, a *engine
 type piece struct {
 	errands []errand
 	calls   []*call
+	warmth  byte // of no meaning; see warming
 }
 
 var pieces = sync.Pool{New: func() any { return new(piece) }}
@@ -136,6 +137,14 @@ var pieces = sync.Pool{New: func() any { return new(piece) }}
 func (s *System) submitPiece(p *piece, cmds []*engine.Command, at int, answer func(int, *engine.Answer)) {
 	p.errands, p.calls = p.errands[:0], p.calls[:0]
 	closing := s.closing.Load()
+	for _, cmd := range cmds { // The texts, too, are read side by side before anything is made of them.
+		if len(cmd.Lines) > 0 && len(cmd.Lines[0].SKU) > 0 {
+			p.warmth += cmd.Lines[0].SKU[0]
+		}
+		if len(cmd.Key) > 0 {
+			p.warmth += cmd.Key[0]
+		}
+	}
 	for i, cmd := range cmds {
 		if closing && cmd.Op.Mutates() {
 			answer(at+i, &engine.Answer{Op: cmd.Op, Err: engine.ErrUnavailable})

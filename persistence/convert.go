@@ -66,10 +66,11 @@ func (s *Store) convertRange(ctx context.Context, first, last uint64, waiting in
 	if n := len(buckets); n > 0 {
 		number = buckets[n-1].Number + 1
 	}
-	b := snapshot.NewBuilder(number)
+	c := &s.converter
+	b := &c.builder
+	b.Begin(number)
 	tail := s.wal.Tail(first)
 	defer tail.Close()
-	c := converter{builder: b}
 	for n := 0; ; n++ {
 		index, record, err := tail.Next(ctx)
 		if err != nil {
@@ -97,7 +98,7 @@ func (s *Store) convertRange(ctx context.Context, first, last uint64, waiting in
 
 // converter files records under the items that they have events of.
 type converter struct {
-	builder *snapshot.Builder
+	builder snapshot.Builder
 	decoder codec.Decoder
 	entry   codec.Entry
 	part    []byte
@@ -111,19 +112,23 @@ func (c *converter) add(index uint64, record []byte) error {
 	}
 	r := &c.entry.Record
 	c.builder.Record(index, int64(r.Time), len(record))
+	eachKey(r, c.builder.Key)
+	if len(r.SKUs) == 1 {
+		c.builder.Add(r.SKUs[0], record)
+		return nil
+	}
 	homes := make(map[string]bool, 1)
 	for i := range r.Acts {
 		homes[homeOf(r, &r.Acts[i])] = true
 	}
 	for i, sku := range r.SKUs {
-		if homes[sku] || len(r.SKUs) == 1 {
+		if homes[sku] {
 			c.builder.Add(sku, record)
 			continue
 		}
 		c.part = codec.AppendPart(c.part[:0], &c.entry, i)
 		c.builder.Add(sku, c.part)
 	}
-	eachKey(r, c.builder.Key)
 	return nil
 }
 

@@ -106,6 +106,7 @@ type Store struct {
 	saved     atomic.Uint64                     // last record that an item in the snapshots is as of
 	safe      atomic.Uint64                     // last record that neither recovery nor history needs the log for
 	pages     pages
+	converter converter // of the goroutine of convert
 
 	stop  chan struct{}
 	loops sync.WaitGroup

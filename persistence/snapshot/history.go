@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -25,22 +26,32 @@ type Bucket struct {
 // Key is a key of a record in a bucket: 64 bits that stand for it, and the record's index.
 type Key struct{ Hash, Index uint64 }
 
-// Builder gathers the records of a bucket.
+// Builder gathers the records of a bucket. It is to be used again for the next one, since its memory
+// is as large as a segment of the log.
 type Builder struct {
 	Bucket
-	bySKU map[string][]part
+	skus  map[string]uint32 // numbered as they came
+	parts []part
 	arena []byte
 	keys  []byte
 }
 
+// part is an entry of one SKU, at a place in the arena.
 type part struct {
 	index    uint64
-	from, to int
+	from, to uint32
+	sku      uint32
 }
 
-// NewBuilder starts a bucket.
-func NewBuilder(number uint32) *Builder {
-	return &Builder{Bucket: Bucket{Number: number}, bySKU: make(map[string][]part)}
+// Begin starts a bucket.
+func (b *Builder) Begin(number uint32) {
+	if b.skus == nil {
+		b.skus = make(map[string]uint32)
+	}
+	clear(b.skus)
+	*b = Builder{
+		Bucket: Bucket{Number: number}, skus: b.skus, parts: b.parts[:0], arena: b.arena[:0], keys: b.keys[:0],
+	}
 }
 
 // Record begins the next record of the log.
@@ -55,9 +66,14 @@ func (b *Builder) Record(index uint64, time int64, bytes int) {
 
 // Add files an entry of the record under a SKU. It is copied.
 func (b *Builder) Add(sku string, entry []byte) {
-	from := len(b.arena)
+	n, ok := b.skus[sku]
+	if !ok {
+		n = uint32(len(b.skus))
+		b.skus[sku] = n
+	}
+	from := uint32(len(b.arena))
 	b.arena = append(b.arena, entry...)
-	b.bySKU[sku] = append(b.bySKU[sku], part{b.Last, from, len(b.arena)})
+	b.parts = append(b.parts, part{b.Last, from, uint32(len(b.arena)), n})
 }
 
 // Key files a key that leads to the record.
@@ -94,6 +110,24 @@ func (d *DB) AddBucket(ctx context.Context, b *Builder) error {
 	return nil
 }
 
+// group returns the parts of each SKU, in the order in which they came.
+func (b *Builder) group() [][]part {
+	counts := make([]int, len(b.skus))
+	for i := range b.parts {
+		counts[b.parts[i].sku]++
+	}
+	sorted, bySKU := make([]part, len(b.parts)), make([][]part, len(b.skus))
+	from := 0
+	for i, n := range counts {
+		bySKU[i] = sorted[from : from : from+n]
+		from += n
+	}
+	for _, p := range b.parts {
+		bySKU[p.sku] = append(bySKU[p.sku], p)
+	}
+	return bySKU
+}
+
 func (d *DB) writeTable(path string, b *Builder) error {
 	f, err := d.fs.Create(path, vfsCategory)
 	if err != nil {
@@ -101,15 +135,12 @@ func (d *DB) writeTable(path string, b *Builder) error {
 	}
 	o := d.opts.MakeWriterOptions(6, d.pebble.TableFormat())
 	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)
-	skus := make([]string, 0, len(b.bySKU))
-	for sku := range b.bySKU {
-		skus = append(skus, sku)
-	}
 	// Sorted as keys are: the zero byte after a SKU sorts before whatever a longer one goes on with.
-	slices.Sort(skus)
+	skus := slices.Sorted(maps.Keys(b.skus))
+	bySKU := b.group()
 	var row []byte
 	for _, sku := range skus {
-		parts := b.bySKU[sku]
+		parts := bySKU[b.skus[sku]]
 		for len(parts) > 0 {
 			first := parts[0].index
 			row = row[:0]

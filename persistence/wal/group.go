@@ -19,8 +19,9 @@ type group struct {
 	last   uint64 // index of the last record
 
 	waiters  []waiting
-	disorder bool  // waiters are not in the order of their indexes
-	err      error // what the waiters are told
+	disorder bool   // waiters are not in the order of their indexes
+	err      error  // what the waiters are told
+	warmth   uint64 // of no meaning, see Warmer
 }
 
 // frameMark is where a frame begins in group.buf, and what it holds.
@@ -81,8 +82,15 @@ func (g *group) release() {
 	if g.disorder {
 		slices.SortStableFunc(g.waiters, func(a, b waiting) int { return cmp.Compare(a.index, b.index) })
 	}
-	for _, x := range g.waiters {
-		x.w.Durable(g.err)
+	for together := range slices.Chunk(g.waiters, warmedTogether) {
+		for _, x := range together {
+			if w, ok := x.w.(Warmer); ok {
+				g.warmth += w.Warm()
+			}
+		}
+		for _, x := range together {
+			x.w.Durable(g.err)
+		}
 	}
 }
 

@@ -38,6 +38,9 @@ const (
 	// FreeGroupsMax is how many used group buffers are kept for the next groups.
 	FreeGroupsMax = ReleaseGroupsMax + 4
 
+	// warmedTogether is for how many waiters memory is read ahead before they are told.
+	warmedTogether = 32
+
 	// SparesMax is how many recycled segment files are kept ready; what CutBefore lets go beyond
 	// them is deleted.
 	SparesMax = 4

@@ -15,6 +15,10 @@ import (
 // an error, that this will never be known. See the package comment for what Durable may do.
 type Waiter interface{ Durable(err error) }
 
+// Warmer is a Waiter that reads what its Durable will need, and returns something of no meaning. It
+// is asked before many are told, since reads of memory that do not depend on each other overlap.
+type Warmer interface{ Warm() uint64 }
+
 // Group says what one group commit was, for metrics.
 type Group struct {
 	Records int           // records made durable
