@@ -301,7 +301,7 @@ func (g *ground) Save(im *engine.Image, last uint64, saved any) (any, error) {
 	if next.holds == nil {
 		next.holds = make(map[uint64]engine.HoldImage)
 	}
-	for _, h := range im.Holds {
+	for _, h := range slices.Concat(im.Holds...) {
 		next.holds[h.Nonce] = h
 	}
 	for _, nonce := range im.Gone {

@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"iter"
-	"slices"
-)
+import "iter"
 
 // Image is a stock written down: the whole of it but for the holds, of which it has only those
 // that changed since the last image, so that a million holds at rest cost nothing.
@@ -16,8 +13,9 @@ type Image struct {
 	NextExpiry   Time
 	// Open is how many holds the stock has in all.
 	Open int
-	// Holds may have a hold twice; the later one counts, and Gone counts most.
-	Holds []HoldImage
+	// Holds are in the pieces in which they were captured, so that nothing is copied to make room for
+	// more. A hold may be there twice; the later one counts, and Gone counts most.
+	Holds [][]HoldImage
 	// Gone are the holds of earlier images that are over.
 	Gone []uint64
 }
@@ -48,7 +46,7 @@ func (s *Stock) Track() { s.tracked = true }
 // which replaces and never changes them.
 func (s *Stock) Capture(im *Image, limit int) (more bool) {
 	n := min(limit, len(s.changed))
-	im.Holds = slices.Grow(im.Holds, n)
+	holds := make([]HoldImage, 0, n)
 	lines := make([]HoldLineImage, 0, n) // One piece of memory for the holds of one line: most.
 	for _, p := range s.changed[:n] {
 		if p > s.holds.used {
@@ -61,7 +59,10 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 		h.changed, h.saved = false, true
 		from := len(lines)
 		lines = s.holds.appendLines(lines, h)
-		im.Holds = append(im.Holds, s.holds.image(h, lines[from:len(lines):len(lines)]))
+		holds = append(holds, s.holds.image(h, lines[from:len(lines):len(lines)]))
+	}
+	if len(holds) > 0 {
+		im.Holds = append(im.Holds, holds)
 	}
 	if s.rest != nil {
 		im.Gone = append(im.Gone, s.rest.gone...)

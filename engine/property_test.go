@@ -3,6 +3,7 @@ package engine_test
 import (
 	"flag"
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -144,7 +145,7 @@ func (v *saver) piece(t *rapid.T, w *world, sku string) {
 }
 
 func (v *saver) merge() {
-	for _, h := range v.image.Holds {
+	for _, h := range slices.Concat(v.image.Holds...) {
 		v.holds[h.Nonce] = h
 	}
 	for _, nonce := range v.image.Gone {

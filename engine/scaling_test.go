@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/skua-stock/skua/engine"
@@ -181,12 +182,12 @@ func TestImageCostsWhatChanged(t *testing.T) {
 	for c.stocks[0].Capture(&im, 100) {
 		pieces++
 	}
-	if len(im.Holds) != holds || im.Open != holds || pieces != holds/100 {
+	if len(slices.Concat(im.Holds...)) != holds || im.Open != holds || pieces != holds/100 {
 		t.Errorf("the first image has %d holds of %d in %d pieces", len(im.Holds), im.Open, pieces)
 	}
 	c.step(engine.OpConfirm, first)
 	im = engine.Image{}
-	if c.stocks[0].Capture(&im, 100) || len(im.Holds) != 1 || im.Holds[0].Nonce != first.Nonce || len(im.Gone) != 0 {
+	if c.stocks[0].Capture(&im, 100) || len(im.Holds) != 1 || len(im.Holds[0]) != 1 || im.Holds[0][0].Nonce != first.Nonce || len(im.Gone) != 0 {
 		t.Errorf("after one confirmation the image has %d holds, %d gone", len(im.Holds), len(im.Gone))
 	}
 	c.step(engine.OpCancel, first)

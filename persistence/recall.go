@@ -38,6 +38,9 @@ type table struct {
 
 type slot struct{ key, index atomic.Uint64 }
 
+// slotsPage is how many slots there are to a page of memory.
+const slotsPage = 4096 / 16
+
 func newRecall(bytes int64, minimum time.Duration) *recall {
 	// A table is between 3/8 and 3/4 full, so a key takes up to 16/(3/8) bytes; two generations.
 	r := &recall{capacity: max(bytes/2/43, 1024), minimum: minimum}
@@ -150,6 +153,9 @@ func (t *table) put(key, index uint64) bool {
 	slots := t.load()
 	if 4*(t.used+1) > 3*len(slots) {
 		larger := make([]slot, max(16, 2*len(slots)))
+		for i := 0; i < len(larger); i += slotsPage {
+			larger[i].key.Store(0) // A page of memory that is read before it is written is faulted in twice.
+		}
 		for i := range slots {
 			if key := slots[i].key.Load(); key != 0 {
 				place(larger, key, slots[i].index.Load())

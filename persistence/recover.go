@@ -198,7 +198,7 @@ func (r *recovery) save() error {
 			continue
 		}
 		var im engine.Image
-		for it.stock.Capture(&im, len(im.Holds)+recoveredHolds) {
+		for it.stock.Capture(&im, recoveredHolds) {
 		}
 		if _, err := s.snapshots.Save(&im, it.last, it.note); err != nil {
 			return fmt.Errorf("recover item %q: %w", sku, err)

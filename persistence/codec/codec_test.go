@@ -83,7 +83,7 @@ func TestItemComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want, index := someImages().Draw(t, "image"), rapid.Uint64().Draw(t, "index")
 		withHolds := want
-		withHolds.Holds, withHolds.Gone = []engine.HoldImage{{Nonce: 1}}, []uint64{2}
+		withHolds.Holds, withHolds.Gone = [][]engine.HoldImage{{{Nonce: 1}}}, []uint64{2}
 		got, last, err := DecodeItem(AppendItem(nil, &withHolds, index))
 		if err != nil || last != index {
 			t.Fatal(err, last)

@@ -14,7 +14,7 @@ import (
 
 const chunkVersion = 1
 
-func appendChunk(dst []byte, gone []uint64, holds []engine.HoldImage) []byte {
+func appendChunk(dst []byte, gone []uint64, holds ...[]engine.HoldImage) []byte {
 	over := make(map[uint64]bool, len(gone))
 	dst = append(dst, chunkVersion)
 	dst = binary.AppendUvarint(dst, uint64(len(gone)))
@@ -23,16 +23,15 @@ func appendChunk(dst []byte, gone []uint64, holds []engine.HoldImage) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, nonce)
 	}
 	var buf []byte
-	seen := make(map[uint64]bool, len(holds))
-	for i := len(holds) - 1; i >= 0; i-- {
-		h := &holds[i]
-		if over[h.Nonce] || seen[h.Nonce] {
-			continue
+	for _, piece := range holds {
+		for i := range piece {
+			if len(over) > 0 && over[piece[i].Nonce] {
+				continue
+			}
+			buf = codec.AppendHold(buf[:0], &piece[i])
+			dst = binary.AppendUvarint(dst, uint64(len(buf)))
+			dst = append(dst, buf...)
 		}
-		seen[h.Nonce] = true
-		buf = codec.AppendHold(buf[:0], h)
-		dst = binary.AppendUvarint(dst, uint64(len(buf)))
-		dst = append(dst, buf...)
 	}
 	return dst
 }

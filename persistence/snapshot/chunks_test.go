@@ -83,7 +83,7 @@ func (h *holder) put(im engine.HoldImage) {
 }
 
 func (h *holder) image(sequence uint64) *engine.Image {
-	im := &engine.Image{SKU: "A", Sequence: sequence, Open: len(h.holds), Holds: h.changed, Gone: h.gone}
+	im := &engine.Image{SKU: "A", Sequence: sequence, Open: len(h.holds), Holds: [][]engine.HoldImage{h.changed}, Gone: h.gone}
 	for _, c := range h.changed {
 		h.saved[c.Nonce] = true
 	}

@@ -109,7 +109,7 @@ func (d *DB) saveHolds(b *pebble.Batch, im *engine.Image, chunks []chunk) ([]chu
 	if len(chunks) > 0 {
 		number = chunks[len(chunks)-1].number + 1
 	}
-	row := appendChunk(nil, im.Gone, im.Holds)
+	row := appendChunk(nil, im.Gone, im.Holds...)
 	keep := mergeFrom(chunks, len(row))
 	for i := len(chunks) - 1; i >= keep; i-- {
 		older, err := d.get(holdsKey(im.SKU, chunks[i].number))
