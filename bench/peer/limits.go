@@ -4,8 +4,6 @@ import "time"
 
 // The limits of driving and running a peer.
 const (
-	// queueMost is how many commands wait for a connection at most; more wait where they come from.
-	queueMost = 1 << 15
 	// startWait bounds the wait for a server to be ready, stopWait that for it to end by itself.
 	startWait = 60 * time.Second
 	stopWait  = 20 * time.Second
@@ -24,6 +22,9 @@ const (
 	postgresHot  = 8
 	// postgresBatchers is how many connections send batches: one batch is made while one is synced.
 	postgresBatchers = 2
+	// postgresWarm is how many requests a connection does before it is measured, so that its caches
+	// are filled and its plans made: after five PostgreSQL keeps them.
+	postgresWarm = 8
 	// deadlocksMost is how often a transaction is tried that lost to a deadlock.
 	deadlocksMost = 20
 

@@ -121,6 +121,7 @@ func reserve(s *system, key string, ttl time.Duration, lines ...engine.Line) <-c
 	answer := make(chan error, 1)
 	c := &engine.Command{Op: engine.OpReserve, Key: key, TTL: ttl.Milliseconds(), Lines: lines}
 	s.pool.Start(c, func(err error) { answer <- err })
+	s.pool.Flush()
 	return answer
 }
 
@@ -317,8 +318,9 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
-// TestPoolDoesEachOnce has many start and few do.
+// TestPoolDoesEachOnce has many start, a few at a time, and few do.
 func TestPoolDoesEachOnce(t *testing.T) {
+	const starters, rounds, each = 4, 50, 20
 	var mu sync.Mutex
 	seen := map[string]int{}
 	do := func(calls []call) {
@@ -330,24 +332,40 @@ func TestPoolDoesEachOnce(t *testing.T) {
 		}
 	}
 	l := &ledger{}
-	p := newPool([]worker{do, do}, 7, l)
-	s := &system{pool: p}
-	var answers []<-chan error
-	for i := range 1000 {
-		answers = append(answers, reserve(s, fmt.Sprint(i), 0, line(0, 1)))
+	p := newPool([]worker{do, do, do}, 7, l)
+	var all sync.WaitGroup
+	for from := range starters {
+		all.Go(func() {
+			for round := range rounds {
+				var answered sync.WaitGroup
+				answered.Add(each)
+				for i := range each {
+					key := fmt.Sprint(from, "-", round, "-", i)
+					c := &engine.Command{Op: engine.OpReserve, Key: key, Lines: []engine.Line{line(0, 1)}}
+					p.Start(c, func(error) { answered.Done() })
+				}
+				p.Flush()
+				answered.Wait()
+			}
+		})
 	}
-	for _, answer := range answers {
-		if err := <-answer; err != nil {
-			t.Fatal(err)
-		}
-	}
+	all.Wait()
 	p.close()
 	for key, n := range seen {
 		if n != 1 {
 			t.Errorf("%s was done %d times", key, n)
 		}
 	}
-	if len(seen) != 1000 || l.acknowledged.Load() != 1000 {
-		t.Errorf("%d were done, %d acknowledged", len(seen), l.acknowledged.Load())
+	if want := starters * rounds * each; len(seen) != want || l.acknowledged.Load() != int64(want) {
+		t.Errorf("%d were done, %d acknowledged, want %d", len(seen), l.acknowledged.Load(), want)
 	}
+	if err := <-startOne(p, engine.OpConfirm); err == nil {
+		t.Error("it takes what it cannot do")
+	}
+}
+
+func startOne(p *pool, op engine.Op) <-chan error {
+	answer := make(chan error, 1)
+	p.Start(&engine.Command{Op: op}, func(err error) { answer <- err })
+	return answer
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/skua-stock/skua/bench"
+	"github.com/skua-stock/skua/engine"
 )
 
 //go:embed postgres.sql
@@ -83,6 +84,9 @@ func openPostgres(way postgresWay) opener {
 		workers := make([]worker, count)
 		for i := range workers {
 			workers[i] = way.worker(p.conns[i], w.Lines)
+			if err := warm(workers[i], w.Lines); err != nil {
+				return nil, fmt.Errorf("warm PostgreSQL up: %w", err)
+			}
 		}
 		l := &ledger{}
 		return &system{
@@ -213,4 +217,19 @@ func (p *postgres) count(ctx context.Context) (b books, err error) {
 		(SELECT coalesce(sum(l.quantity), 0) FROM customer_order, unnest(quantities) AS l (quantity) WHERE open))::bigint`).
 		Scan(&b.held)
 	return b, err
+}
+
+// warm has a worker ask for what is never there.
+func warm(do worker, lines int) error {
+	cmd := engine.Command{Op: engine.OpReserve, Key: "warm"}
+	for i := range lines {
+		cmd.Lines = append(cmd.Lines, engine.Line{SKU: fmt.Sprint("none", i), Quantity: 1})
+	}
+	for range postgresWarm {
+		calls := []call{{cmd: &cmd}}
+		if do(calls); !errors.Is(calls[0].err, errSoldOut) {
+			return fmt.Errorf("a request for what there is not: %v", calls[0].err)
+		}
+	}
+	return nil
 }
