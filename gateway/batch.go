@@ -32,8 +32,7 @@ const rejectEverything = "reject_everything"
 // batch is a batch under way. It is memory that is used again, unless it was given up: then answers
 // may still come to it.
 type batch struct {
-	gathering
-	port    Port
+	bunch
 	members []*member
 	// all are the members that there is memory for; the batch has the first of them.
 	all []*member
@@ -53,11 +52,6 @@ type member struct {
 	skus []string
 	// from and to are where the result is.
 	from, to int
-
-	batch *batch
-	index int
-	// put is the method file, bound once so that handing it over allocates nothing.
-	put func(*engine.Answer)
 }
 
 // batches is memory of batches that are over. A pool of the library would lose it at each garbage
@@ -73,15 +67,13 @@ func takeBatch() *batch {
 	}
 }
 
-// add makes room for one more operation. A member stays where it is, for answers find it there.
-func (b *batch) add() *member {
+// another makes room for one more operation. A member stays where it is, for answers find it there.
+func (b *batch) another() *member {
 	n := len(b.members)
 	if n == len(b.all) {
 		more := make([]member, membersAtOnce)
 		for i := range more {
-			m := &more[i]
-			m.batch, m.index, m.put = b, n+i, m.file
-			b.all = append(b.all, m)
+			b.all = append(b.all, &more[i])
 		}
 	}
 	b.members = b.all[:n+1]
@@ -97,7 +89,7 @@ func (b *batch) free() {
 		return
 	}
 	b.members, b.results = nil, b.results[:0]
-	b.port, b.reader, b.succeeded = nil, nil, [len(plainShapes)]int{}
+	b.port, b.bunch.file, b.reader, b.succeeded = nil, nil, nil, [len(plainShapes)]int{}
 	select {
 	case batches <- b:
 	default:
@@ -112,7 +104,7 @@ func (r *Reader) Batch(ctx context.Context, b, raw []byte) ([]byte, *Problem) {
 	if p != nil {
 		return b, p
 	}
-	run.begin(len(run.members))
+	run.start(len(run.members), r.Port, run.write)
 	run.results = slices.Grow(run.results, len(run.members)*resultBytes)
 	switch {
 	case policy != rejectEverything:
@@ -127,11 +119,11 @@ func (r *Reader) Batch(ctx context.Context, b, raw []byte) ([]byte, *Problem) {
 	whole := run.end()
 	b = slices.Grow(b, len(run.results)+len(run.members)+len(`{"results":[]}`))
 	b = append(b, `{"results":[`...)
-	for i, m := range run.members {
+	for i := range run.members {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = run.appendResult(b, m)
+		b = run.appendResult(b, i)
 	}
 	r.Metrics.succeeded(&run.succeeded)
 	if whole {
@@ -159,7 +151,7 @@ func (b *batch) decode(raw []byte) (policy string, p *Problem) {
 		return "", p
 	}
 	for _, raw := range req.Operations {
-		m := b.add()
+		m := b.another()
 		m.problem = m.decode(b.port, raw)
 	}
 	return policy, nil
@@ -223,7 +215,7 @@ func (b *batch) together(ctx context.Context) *Problem {
 	b.handed = len(commands)
 	b.port.SubmitAll(commands, func(answers []engine.Answer) {
 		for i := range answers {
-			b.members[i].file(&answers[i])
+			b.write(i, &answers[i])
 		}
 	})
 	if !b.wait(ctx) {

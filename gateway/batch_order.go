@@ -21,14 +21,13 @@ func (b *batch) each(ctx context.Context) {
 		if m.problem != nil {
 			continue
 		}
-		if !last.awaitBefore(ctx, &b.gathering, m) || !b.acquire(ctx) {
+		if !last.awaitBefore(ctx, &b.bunch, m) || !b.add(ctx, i, &m.message.Command) {
 			m.problem = newProblem(AnswerTimeout, "", "the batch took longer than %s; the operation was not begun", AnswerWait)
 			continue
 		}
 		last.add(i, m)
-		b.port.Submit(&m.message.Command, m.put)
 	}
-	b.wait(ctx)
+	b.awaitAll(ctx)
 }
 
 // special reports whether there is a command for which the port keeps no order.
@@ -62,8 +61,8 @@ func (m *member) special() bool {
 // step, and they never change; one that is not found touches nothing. It reports false when time
 // was up before.
 func (b *batch) findItems(ctx context.Context) bool {
-	g := new(gathering)
-	g.begin(len(b.members))
+	g := new(bunch)
+	g.start(len(b.members), b.port, func(i int, a *engine.Answer) { b.members[i].touch(&g.gathering, i, a) })
 	defer g.end()
 	for i := range b.members {
 		m := b.members[i]
@@ -73,11 +72,9 @@ func (b *batch) findItems(ctx context.Context) bool {
 		c := &m.message.Command
 		switch {
 		case c.Op.Step():
-			if !g.acquire(ctx) {
+			if !g.add(ctx, i, &engine.Command{Op: engine.OpGetReservation, Reservation: c.Reservation}) {
 				return false
 			}
-			read := &engine.Command{Op: engine.OpGetReservation, Reservation: c.Reservation}
-			b.port.Submit(read, func(a *engine.Answer) { m.touch(g, i, a) })
 		case len(c.Lines) > 0:
 			for j := range c.Lines {
 				m.skus = append(m.skus, c.Lines[j].SKU)
@@ -87,7 +84,7 @@ func (b *batch) findItems(ctx context.Context) bool {
 			m.skus = append(m.skus, c.SKU)
 		}
 	}
-	return g.wait(ctx)
+	return g.awaitAll(ctx)
 }
 
 // touch notes the items of a reservation.
@@ -119,21 +116,21 @@ type order struct {
 }
 
 // awaitBefore waits for what has to be done before a command.
-func (l lastOn) awaitBefore(ctx context.Context, g *gathering, m *member) bool {
+func (l lastOn) awaitBefore(ctx context.Context, b *bunch, m *member) bool {
 	if l == nil {
 		return true
 	}
 	special := m.special()
 	for _, sku := range m.skus {
 		o := l[sku]
-		if o.special > 0 && !g.waitFor(ctx, o.special-1) {
+		if o.special > 0 && !b.awaitOne(ctx, o.special-1) {
 			return false
 		}
 		if !special {
 			continue
 		}
 		for _, i := range o.plain {
-			if !g.waitFor(ctx, i) {
+			if !b.awaitOne(ctx, i) {
 				return false
 			}
 		}

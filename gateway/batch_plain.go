@@ -48,7 +48,7 @@ func (b *batch) plainOperations(p *plain) bool {
 		if !p.object() || p.operation == nil || !p.fits(plainShapes[p.operation.Op]) {
 			return false
 		}
-		m := b.add()
+		m := b.another()
 		m.operation = p.operation
 		m.message.Command.Op = p.operation.Op
 		p.fill(&m.message)

@@ -2,13 +2,13 @@ package gateway
 
 import "github.com/skua-stock/skua/engine"
 
-// file writes the result of an operation that was handed over, while its answer is lent. It never
+// write writes the result of an operation that was handed over, while its answer is lent. It never
 // blocks but for another result of the batch that is being written.
-func (m *member) file(a *engine.Answer) {
-	b := m.batch
+func (b *batch) write(i int, a *engine.Answer) {
 	if !b.take() {
 		return
 	}
+	m := b.members[i]
 	m.from = len(b.results)
 	if p := ProblemIn(a); p != nil {
 		b.results = m.appendProblem(b.results, p, b.reader.Metrics)
@@ -17,13 +17,14 @@ func (m *member) file(a *engine.Answer) {
 		b.results = m.appendAnswer(b.results, a, b.port)
 	}
 	m.to = len(b.results)
-	b.filed(m.index)
+	b.filed(i)
 }
 
 // appendResult writes the result of an operation: what it would have answered alone, with the
 // status.
-func (b *batch) appendResult(to []byte, m *member) []byte {
-	if m.problem == nil && !b.done[m.index] {
+func (b *batch) appendResult(to []byte, i int) []byte {
+	m := b.members[i]
+	if m.problem == nil && !b.done[i] {
 		m.problem = TimedOut(AnswerWait)
 	}
 	if m.problem != nil {

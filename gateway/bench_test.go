@@ -38,6 +38,12 @@ func (p *bursts) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	p.waiting = p.waiting[:0]
 }
 
+func (p *bursts) SubmitEach(cs []*engine.Command, answer func(int, *engine.Answer)) {
+	for i, c := range cs {
+		p.Submit(c, func(a *engine.Answer) { answer(i, a) })
+	}
+}
+
 func (p *bursts) SubmitAll([]*engine.Command, func([]engine.Answer))      {}
 func (p *bursts) Reservation(string) (ref engine.ReservationRef, ok bool) { return ref, false }
 func (p *bursts) AppendReservationID(b []byte, ref engine.ReservationRef) []byte {

@@ -65,13 +65,16 @@ func (g *gathering) filed(i int) {
 	g.mu.Unlock()
 }
 
+// full reports whether as many are in flight as may be.
+func (g *gathering) full() bool { return g.handed-int(g.answered.Load()) >= AnswersMax }
+
 // acquire waits until one more command may be handed over; false means that time is up. When as
 // many are in flight as may be, it waits for half of them, since answers come in bursts.
 func (g *gathering) acquire(ctx context.Context) bool {
 	if g.late {
 		return false
 	}
-	if g.handed-int(g.answered.Load()) >= AnswersMax && !g.await(ctx, int64(g.handed-AnswersMax/2), 0) {
+	if g.full() && !g.await(ctx, int64(g.handed-AnswersMax/2), 0) {
 		return false
 	}
 	g.handed++

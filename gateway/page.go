@@ -57,30 +57,29 @@ func (r *Reader) Items(ctx context.Context, b []byte, limit Integer, cursor stri
 // items reads items, some at a time, and writes them with commas between. Each is written while
 // its answer is lent, and put in its place at the end.
 func (r *Reader) items(ctx context.Context, b []byte, skus []string) ([]byte, *Problem) {
-	g := new(gathering)
-	g.begin(len(skus))
 	var views []byte
 	places := make([]struct{ from, to int }, len(skus))
 	var failed *Problem
+	g := new(bunch)
+	g.start(len(skus), r.Port, func(i int, a *engine.Answer) {
+		if !g.take() {
+			return
+		}
+		places[i].from = len(views)
+		if p := ProblemIn(a); p != nil {
+			failed = p
+		} else {
+			views = AppendItem(views, a.Item)
+		}
+		places[i].to = len(views)
+		g.filed(i)
+	})
 	for i, sku := range skus {
-		if !g.acquire(ctx) {
+		if !g.add(ctx, i, &engine.Command{Op: engine.OpGetItem, SKU: sku}) {
 			break
 		}
-		r.Port.Submit(&engine.Command{Op: engine.OpGetItem, SKU: sku}, func(a *engine.Answer) {
-			if !g.take() {
-				return
-			}
-			places[i].from = len(views)
-			if p := ProblemIn(a); p != nil {
-				failed = p
-			} else {
-				views = AppendItem(views, a.Item)
-			}
-			places[i].to = len(views)
-			g.filed(i)
-		})
 	}
-	g.wait(ctx)
+	g.awaitAll(ctx)
 	switch whole := g.end(); {
 	case failed != nil:
 		return b, failed

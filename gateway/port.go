@@ -15,6 +15,11 @@ type Port interface {
 	// that who keeps one of them for long copies it. The answer is lent for the call likewise: who
 	// wants it longer copies it, or writes it down at once, as the doors do.
 	Submit(c *engine.Command, answer func(*engine.Answer))
+	// SubmitEach is Submit for many commands, each by itself; answer gets the place of the one that
+	// it is for. Commands on one item alone are done in order. Many together cost less than one by
+	// one, since their memory is fetched side by side. A command is free again as soon as it is
+	// answered, and the slice when SubmitEach returns.
+	SubmitEach(cs []*engine.Command, answer func(i int, a *engine.Answer))
 	// SubmitAll does all commands in one turn, or none: when one is refused, its answer has the
 	// refusal and the others' have LinkedLineFailed. There is an answer for each, in order.
 	SubmitAll(cs []*engine.Command, answer func([]engine.Answer))

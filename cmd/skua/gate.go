@@ -53,6 +53,16 @@ func (g *gate) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	answer(&engine.Answer{Op: c.Op, Err: engine.ErrUnavailable})
 }
 
+func (g *gate) SubmitEach(cs []*engine.Command, answer func(i int, a *engine.Answer)) {
+	if n := g.node.Load(); n != nil {
+		n.SubmitEach(cs, answer)
+		return
+	}
+	for i, c := range cs {
+		answer(i, &engine.Answer{Op: c.Op, Err: engine.ErrUnavailable})
+	}
+}
+
 func (g *gate) SubmitAll(cs []*engine.Command, answer func([]engine.Answer)) {
 	if n := g.node.Load(); n != nil {
 		n.SubmitAll(cs, answer)

@@ -95,6 +95,14 @@ func (s *Shop) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	s.give(func() { answer(&a[0]); spoil(a) })
 }
 
+// SubmitEach implements gateway.Port. Each answer has its own time.
+func (s *Shop) SubmitEach(cs []*engine.Command, answer func(i int, a *engine.Answer)) {
+	for i, c := range cs {
+		a := s.all([]*engine.Command{c})
+		s.give(func() { answer(i, &a[0]); spoil(a) })
+	}
+}
+
 // SubmitAll implements gateway.Port.
 func (s *Shop) SubmitAll(cs []*engine.Command, answer func([]engine.Answer)) {
 	a := s.all(cs)

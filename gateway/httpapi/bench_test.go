@@ -17,6 +17,7 @@ import (
 type still struct{ answer engine.Answer }
 
 func (s *still) Submit(_ *engine.Command, answer func(*engine.Answer))   { answer(&s.answer) }
+func (s *still) SubmitEach([]*engine.Command, func(int, *engine.Answer)) {}
 func (s *still) SubmitAll([]*engine.Command, func([]engine.Answer))      {}
 func (s *still) Reservation(string) (ref engine.ReservationRef, ok bool) { return ref, false }
 

@@ -30,6 +30,12 @@ func (still) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	}})
 }
 
+func (s still) SubmitEach(cs []*engine.Command, answer func(int, *engine.Answer)) {
+	for i, c := range cs {
+		s.Submit(c, func(a *engine.Answer) { answer(i, a) })
+	}
+}
+
 func (still) SubmitAll([]*engine.Command, func([]engine.Answer))      {}
 func (still) Reservation(string) (ref engine.ReservationRef, ok bool) { return ref, false }
 func (still) AppendReservationID(b []byte, _ engine.ReservationRef) []byte {

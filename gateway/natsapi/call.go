@@ -72,7 +72,7 @@ func (s *Server) handler(e *endpoint) func(micro.Request) {
 		case o == gateway.ListItems || o == gateway.HistoryOf || o == gateway.Batch:
 			s.goSlowly(c, req.Data())
 		default:
-			s.cfg.Port.Submit(&c.message.Command, c.put)
+			s.in.put(c)
 		}
 	}
 }

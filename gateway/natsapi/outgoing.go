@@ -48,6 +48,7 @@ func (o *outgoing) put(c *call, p *gateway.Problem, body *[]byte, a *engine.Answ
 		p = gateway.ProblemIn(a)
 	}
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	out := answer{
 		endpoint: c.endpoint, reply: c.reply, requestID: c.requestID, started: c.started, problem: p, body: body, from: len(o.text),
 	}
@@ -61,11 +62,9 @@ func (o *outgoing) put(c *call, p *gateway.Problem, body *[]byte, a *engine.Answ
 	}
 	out.to = len(o.text)
 	o.answers = append(o.answers, out)
-	first := len(o.answers) == 1
-	o.mu.Unlock()
-	if first {
+	if len(o.answers) == 1 {
 		select {
-		case o.wake <- struct{}{}:
+		case o.wake <- struct{}{}: // While locked: once the answer is taken the channel may be closed.
 		default: // It was not seen yet, and will be.
 		}
 	}

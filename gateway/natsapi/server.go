@@ -46,6 +46,7 @@ type Server struct {
 	service micro.Service
 	// endpoints finds the counts of an operation by its name.
 	endpoints map[string]*endpoint
+	in        incoming
 	out       outgoing
 	slow      chan struct{}
 	inFlight  *atomic.Int64
@@ -75,7 +76,7 @@ func New(conn *nats.Conn, cfg Config) (*Server, error) {
 		log: cfg.Logger, endpoints: make(map[string]*endpoint),
 		inFlight: metrics.InFlight(), slow: make(chan struct{}, slowMax), id: cfg.Port.AppendReservationID, problemHeaders: problemHeaders(),
 	}
-	s.out.wake = make(chan struct{}, 1)
+	s.in.wake, s.out.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	for _, o := range gateway.Operations() {
 		s.endpoints[o.Name] = &endpoint{operation: o}
 	}
@@ -96,9 +97,10 @@ func New(conn *nats.Conn, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("add the nats service: %w", err)
 	}
 	s.service = service
+	go s.submit()
 	go s.respond()
 	if err := s.addEndpoints(); err != nil {
-		close(s.out.wake)
+		s.end()
 		return nil, errors.Join(err, service.Stop())
 	}
 	return s, nil
@@ -147,8 +149,14 @@ func (s *Server) Stop(ctx context.Context) error {
 			return errors.Join(err, fmt.Errorf("stop the nats service: %d requests are not answered: %w", s.inFlight.Load(), ctx.Err()))
 		}
 	}
-	close(s.out.wake)
+	s.end()
 	return errors.Join(err, s.flush(ctx))
+}
+
+// end ends the goroutines, when nothing is in flight.
+func (s *Server) end() {
+	close(s.in.wake)
+	close(s.out.wake)
 }
 
 // flush sends the last answers. While NATS is away nobody waits for them, and what else has to
