@@ -25,6 +25,9 @@ const (
 	// postgresWarm is how many requests a connection does before it is measured, so that its caches
 	// are filled and its plans made: after five PostgreSQL keeps them.
 	postgresWarm = 8
+	// postgresSegments is how many segments of its log, of 16 MiB, are used once beforehand: a cluster
+	// that has run for a while overwrites old ones, which is faster than to write new ones.
+	postgresSegments = 16
 	// deadlocksMost is how often a transaction is tried that lost to a deadlock.
 	deadlocksMost = 20
 

@@ -27,6 +27,7 @@ listen_addresses = ''
 max_connections = 100
 shared_buffers = 2GB
 wal_buffers = 64MB
+min_wal_size = 1GB
 max_wal_size = 16GB
 checkpoint_timeout = 30min
 fsync = on
@@ -197,10 +198,16 @@ func (p *postgres) fill(ctx context.Context, w bench.Workload, stock int64) erro
 	if _, err := p.clerk.CopyFrom(ctx, pgx.Identifier{"stock"}, []string{"sku", "on_hand"}, rows); err != nil {
 		return fmt.Errorf("make the items: %w", err)
 	}
-	for _, sql := range []string{"VACUUM (FREEZE, ANALYZE) stock", "CHECKPOINT"} {
-		if _, err := p.clerk.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("make the items: %w", err)
+	if _, err := p.clerk.Exec(ctx, "VACUUM (FREEZE, ANALYZE) stock"); err != nil {
+		return fmt.Errorf("make the items: %w", err)
+	}
+	for range postgresSegments {
+		if _, err := p.clerk.Exec(ctx, "SELECT pg_logical_emit_message(false, '', ''); SELECT pg_switch_wal()"); err != nil {
+			return fmt.Errorf("use segments of the log: %w", err)
 		}
+	}
+	if _, err := p.clerk.Exec(ctx, "CHECKPOINT"); err != nil { // Now they may be used again.
+		return fmt.Errorf("make the items durable: %w", err)
 	}
 	return nil
 }
