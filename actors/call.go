@@ -17,6 +17,8 @@ type call struct {
 	ans engine.Answer
 	// fresh is a record that the key was found in by mistake; see System.replay.
 	fresh uint64
+	// widened says that the call came to its home and visits the reservation's other SKUs now.
+	widened bool
 }
 
 // errand is what is asked of a SKU.

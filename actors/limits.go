@@ -58,6 +58,8 @@ const (
 	// workersPerCore and workerQueue size the pool behind the mailboxes.
 	workersPerCore = 4
 	workerQueue    = 4096
+	// visitKept is how many SKUs a visit may have had whose memory is kept for the next.
+	visitKept = 64
 	// readersMax bounds the goroutines that read the disk for activations and replayed answers.
 	readersMax = 64
 	// holdsPerCapture bounds how many holds one turn copies for a snapshot.

@@ -86,10 +86,18 @@ func (b *backlog) enqueue(message any) {
 	b.queue = append(b.queue, message)
 }
 
-// dequeue appends the first messages, at most n.
+// dequeue appends the first messages, at most n: commands on this SKU alone, or one message of
+// another kind, since that may hold the mailbox.
 func (b *backlog) dequeue(into []any, n int) []any {
-	n = min(n, len(b.queue)-b.head)
-	into = append(into, b.queue[b.head:b.head+n]...)
+	waiting := b.queue[b.head:]
+	for i, message := range waiting[:min(n, len(waiting))] {
+		if _, ok := message.(*call); !ok {
+			n = max(i, 1)
+			break
+		}
+	}
+	n = min(n, len(waiting))
+	into = append(into, waiting[:n]...)
 	clear(b.queue[b.head : b.head+n])
 	b.head += n
 	return into

@@ -203,7 +203,9 @@ func (s *System) send(e errand) error {
 // dispatch sends a call to its SKUs.
 func (s *System) dispatch(k *call) {
 	if spread(k.cmd) && k.head == nil && k.peek == nil && !k.cmd.Op.Step() {
-		s.visitFor(k, skusOf(nil, k.cmd))
+		v := s.newVisit(k.cmd)
+		v.call, v.skus = k, skusOf(v.skus, k.cmd)
+		v.start()
 		return
 	}
 	c, err := s.acquire(k.sku, false)
@@ -270,7 +272,10 @@ func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer))
 		return
 	}
 	start := func() {
-		s.startVisit(skus, cmds, func(answers []engine.Answer) { s.explainEnds(cmds, answers, answer) })
+		v := s.newVisit(cmds...)
+		v.skus = append(v.skus, skus...)
+		v.answer = func(answers []engine.Answer) { s.explainEnds(cmds, answers, answer) }
+		v.start()
 	}
 	if steps == 0 {
 		start()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/skua-stock/skua/engine"
 )
@@ -18,12 +19,18 @@ type visit struct {
 	cells   []*cell
 	reached int
 	cmds    []*engine.Command
-	answer  func([]engine.Answer)
 	answers []engine.Answer
+	// call is the one that the visit is for, if it is not for a batch; else answer gets the answers.
+	call   *call
+	answer func([]engine.Answer)
 	// fresh has, by command, a record that its key was found in by mistake; nil before that.
 	fresh []uint64
 	last  uint64
+
+	skus []string // scratch
 }
+
+var visits = sync.Pool{New: func() any { return new(visit) }}
 
 // order sorts SKUs as visits go, without repetitions.
 func (s *System) order(skus []string) []string {
@@ -37,13 +44,35 @@ func (s *System) order(skus []string) []string {
 	return slices.Compact(skus)
 }
 
-// startVisit sends commands over SKUs. All are activated before the first is held.
-func (s *System) startVisit(skus []string, cmds []*engine.Command, answer func([]engine.Answer)) {
-	v := &visit{sys: s, cmds: cmds, answer: answer, answers: make([]engine.Answer, len(cmds))}
-	for i, cmd := range cmds {
-		v.answers[i].Op = cmd.Op
+// newVisit begins a visit of commands; its SKUs are to be appended to skus.
+func (s *System) newVisit(cmds ...*engine.Command) *visit {
+	v := visits.Get().(*visit)
+	v.sys, v.cmds = s, append(v.cmds[:0], cmds...)
+	for _, cmd := range cmds {
+		v.answers = append(v.answers, engine.Answer{Op: cmd.Op})
 	}
-	for _, sku := range s.order(skus) {
+	return v
+}
+
+// free gives the visit's memory to the next.
+func (v *visit) free() {
+	if v.call == nil {
+		v.answers = nil // Who got them may keep them.
+	}
+	clear(v.cells)
+	clear(v.cmds)
+	clear(v.answers)
+	clear(v.skus)
+	*v = visit{cells: v.cells[:0], cmds: v.cmds[:0], answers: v.answers[:0], skus: v.skus[:0]}
+	if cap(v.cells) <= visitKept {
+		visits.Put(v)
+	}
+}
+
+// start sends a visit on its way. All SKUs are activated before the first is held.
+func (v *visit) start() {
+	for _, sku := range v.sys.order(v.skus) {
+		s := v.sys
 		c, err := s.acquire(sku, false)
 		if err != nil {
 			v.failAll(err)
@@ -63,7 +92,17 @@ func (v *visit) Durable(err error) {
 	for _, c := range v.cells {
 		c.release()
 	}
-	v.answer(v.answers)
+	switch k := v.call; {
+	case k == nil:
+		v.answer(v.answers)
+	case k.widened && v.answers[0].Refusal.Code == engine.ReservationNotFound:
+		k.widened = false
+		k.sys.dispatch(k) // It ended on the way: the home knows how.
+	default:
+		k.ans = v.answers[0]
+		k.Durable(nil)
+	}
+	v.free()
 }
 
 func (v *visit) failAll(err error) {
@@ -86,7 +125,8 @@ func (c *cell) visited(v *visit) {
 		return
 	}
 	v.reached = 0
-	cells := v.cells // The visit may be over, and gone, when the decision returns.
+	var few [visitsInline]*cell
+	cells := append(few[:0], v.cells...) // The visit may be over, and another, when the decision returns.
 	parked := false
 	ok := c.guard(func() { parked = v.decide() })
 	if !ok {
@@ -143,7 +183,7 @@ func (v *visit) decide() (parked bool) {
 		return false
 	}
 	v.sys.append(t, v)
-	for _, c := range v.cells {
+	for _, c := range t.cells { // The visit may be another by now.
 		c.schedule()
 	}
 	return true
@@ -283,25 +323,12 @@ func (v *visit) refuseReuse(found []uint64) {
 	}
 }
 
-// visitFor has a call visit several SKUs.
-func (s *System) visitFor(k *call, skus []string) {
-	s.startVisit(skus, []*engine.Command{k.cmd}, func(a []engine.Answer) {
-		k.ans = a[0]
-		k.Durable(nil)
-	})
-}
-
 // widen turns a call on a reservation's home into a visit of all its SKUs.
 func (c *cell) widen(k *call, others []string) {
-	k.cell = nil
+	k.cell, k.widened = nil, true
+	v := c.sys.newVisit(k.cmd)
+	v.call = k
+	v.skus = append(append(v.skus, others...), c.sku)
 	c.release()
-	s := c.sys
-	s.startVisit(append(others, c.sku), []*engine.Command{k.cmd}, func(a []engine.Answer) {
-		if a[0].Refusal.Code == engine.ReservationNotFound {
-			s.dispatch(k) // It ended on the way: the home knows how.
-			return
-		}
-		k.ans = a[0]
-		k.Durable(nil)
-	})
+	v.start()
 }

@@ -1,5 +1,7 @@
 package engine
 
+import "math/bits"
+
 // hold is one SKU's part of a reservation. It has no pointers and fills one cache line, since an
 // item can have a million of them: the garbage collector passes them by, and what most do not need
 // is in a holdRest.
@@ -38,9 +40,10 @@ type holdLine struct {
 // place says where in holds a hold is, counted from one; zero is nowhere.
 type place int32
 
-// holds are the open holds of a stock. They live in pages, and places that became free are used
-// again; the memory goes back when no hold is left. Few are found by looking at each, more by an
-// index. A *hold is good until the next add.
+// holds are the open holds of a stock. They live in pages, each as large as all before it together,
+// until they have holdsPage: so nothing is moved to make room, and at most half of the memory is
+// idle. Places that became free are used again; the memory goes back when no hold is left. Few are
+// found by looking at each, more by an index.
 type holds struct {
 	first []hold // the first page
 	used  place  // places that were ever taken
@@ -52,27 +55,45 @@ type holds struct {
 
 // moreHolds is what only stocks with many holds have, or with some that have a holdRest.
 type moreHolds struct {
-	pages [][]hold   // after the first
-	index *holdIndex // only beyond holdsSearched
-	rests []holdRest
-	spare []int32 // free places in rests, plus one
+	pages [][]hold     // after the first
+	index *holdIndex   // only beyond holdsSearched
+	rests [][]holdRest // in pages, for the same reason
+	made  int32        // places in rests
+	spare []int32      // free places in rests, plus one
 }
 
 const (
-	// holdsPage is how many holds a page has: a new page must not take long, nor be much wasted.
+	// holdsPage is how many holds a page has at most: a new one must not take long.
 	holdsPage = 256
 	// roomAtFirst is for how many holds an item gets memory with its first.
 	roomAtFirst = 4
+	// restsPage is how many rests a page has.
+	restsPage = 8
 	// holdsSearched is how many holds are found by looking through few; more have an index.
 	holdsSearched = 8
 )
 
 func (hs *holds) at(p place) *hold {
-	if p <= holdsPage {
+	if p <= roomAtFirst {
 		return &hs.first[p-1]
 	}
-	return &hs.more.pages[(p-1)/holdsPage-1][(p-1)%holdsPage]
+	page, i := pageOf(p)
+	return &hs.more.pages[page][i]
 }
+
+// pageOf says which page after the first has a place, and where. The pages begin at 4, 8, 16 and so
+// on to holdsPage, and from there on every holdsPage.
+func pageOf(p place) (page, i int) {
+	n := int(p - 1)
+	if n < holdsPage {
+		page = bits.Len(uint(n)) - bits.Len(roomAtFirst)
+		return page, n - roomAtFirst<<page
+	}
+	return n/holdsPage + pagesBelow - 1, n % holdsPage
+}
+
+// pagesBelow is how many pages after the first are smaller than holdsPage, all together as large.
+const pagesBelow = 6
 
 func (hs *holds) extra() *moreHolds {
 	if hs.more == nil {
@@ -129,17 +150,17 @@ func (hs *holds) add(nonce uint64) (place, *hold) {
 	return p, hs.at(p)
 }
 
-// grow makes memory for the last place. Pages after the first are made whole.
+// grow makes memory for the last place.
 func (hs *holds) grow() {
-	if hs.used <= holdsPage {
+	if hs.used <= roomAtFirst {
 		if hs.first == nil {
-			hs.first = make([]hold, 0, roomAtFirst)
+			hs.first = make([]hold, roomAtFirst)
 		}
-		hs.first = append(hs.first, hold{})
 		return
 	}
-	if more := hs.extra(); int(hs.used-1)/holdsPage > len(more.pages) {
-		more.pages = append(more.pages, make([]hold, holdsPage))
+	more := hs.extra()
+	if page, _ := pageOf(hs.used); page == len(more.pages) {
+		more.pages = append(more.pages, make([]hold, roomAtFirst<<min(page, pagesBelow)))
 	}
 }
 
@@ -166,7 +187,7 @@ func (hs *holds) remove(p place) {
 		hs.more.index.remove(h.nonce, p)
 	}
 	if h.rest != 0 {
-		hs.more.rests[h.rest-1] = holdRest{}
+		*hs.more.restAt(h.rest) = holdRest{}
 		hs.more.spare = append(hs.more.spare, h.rest)
 	}
 	*h = hold{next: hs.free}
@@ -190,8 +211,10 @@ func (hs *holds) restOf(h *hold) *holdRest {
 	if h.rest == 0 {
 		return nil
 	}
-	return &hs.more.rests[h.rest-1]
+	return hs.more.restAt(h.rest)
 }
+
+func (m *moreHolds) restAt(n int32) *holdRest { return &m.rests[(n-1)/restsPage][(n-1)%restsPage] }
 
 // giveRest is restOf for a hold that is to have one.
 func (hs *holds) giveRest(h *hold) *holdRest {
@@ -200,11 +223,13 @@ func (hs *holds) giveRest(h *hold) *holdRest {
 		if n := len(more.spare); n > 0 {
 			h.rest, more.spare = more.spare[n-1], more.spare[:n-1]
 		} else {
-			more.rests = append(more.rests, holdRest{})
-			h.rest = int32(len(more.rests))
+			if more.made++; int(more.made) > restsPage*len(more.rests) {
+				more.rests = append(more.rests, make([]holdRest, restsPage))
+			}
+			h.rest = more.made
 		}
 	}
-	return &hs.more.rests[h.rest-1]
+	return hs.more.restAt(h.rest)
 }
 
 func (hs *holds) owner(h *hold) string {

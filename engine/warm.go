@@ -22,8 +22,8 @@ func (s *Stock) Warm(stage int, nonce uint64) (sum uint64) {
 	if n := len(s.queue.first); n > 0 {
 		sum += uint64(s.queue.first[n-1].at)
 	}
-	if n := len(s.holds.first); n > 0 {
-		sum += s.holds.first[n-1].nonce
+	if n := s.holds.used; n > 0 {
+		sum += s.holds.at(n).nonce
 	}
 	if n := len(s.changed); n > 0 {
 		sum += uint64(s.changed[n-1])

@@ -56,18 +56,21 @@ const bufferKept = 64 << 10
 
 // lockAll locks the partitions of a record in ascending order and returns what unlocks them.
 func (s *Store) lockAll(r *engine.Record) (unlock func()) {
-	touched := make(map[int]bool, len(r.SKUs))
+	s.eachPartition(r, func(p *partition) { p.mu.Lock() })
+	return func() { s.eachPartition(r, func(p *partition) { p.mu.Unlock() }) }
+}
+
+// eachPartition calls f with every partition that a record has SKUs of. The SKUs come in order of
+// partition.
+func (s *Store) eachPartition(r *engine.Record, f func(p *partition)) {
+	last := -1
 	for _, sku := range r.SKUs {
-		touched[s.partitionOf(sku)] = true
-	}
-	for i := range s.partitions {
-		if touched[i] {
-			s.partitions[i].mu.Lock()
-		}
-	}
-	return func() {
-		for i := range touched {
-			s.partitions[i].mu.Unlock()
+		switch p := s.partitionOf(sku); {
+		case p < last:
+			panic("persistence: the items of a record are not in order of partition")
+		case p > last:
+			last = p
+			f(&s.partitions[p])
 		}
 	}
 }
