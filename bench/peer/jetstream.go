@@ -107,7 +107,8 @@ func (j *jetStream) start(ctx context.Context, sync string) error {
 	if err != nil {
 		return fmt.Errorf("make room for NATS: %w", err)
 	}
-	conf := fmt.Sprintf("listen: \"127.0.0.1:-1\"\nports_file_dir: %q\njetstream { store_dir: %q, %s }\n", ports, j.dir, sync)
+	conf := fmt.Sprintf("listen: \"127.0.0.1:-1\"\nports_file_dir: %q\njetstream { store_dir: %q, %s }\n",
+		ports, j.dir, sync)
 	path := filepath.Join(j.dir, "nats.conf")
 	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
 		return fmt.Errorf("set up NATS: %w", err)

@@ -16,10 +16,12 @@ const (
 	// seedAtOnce is how many items are made by one request, where many go into one.
 	seedAtOnce = 1000
 
-	// postgresPool is how many connections PostgreSQL gets for single requests, and postgresHot how
-	// many when all go to one row: more only queue for its lock, which costs more than it gives.
-	postgresPool = 32
-	postgresHot  = 8
+	// postgresPool is how many connections PostgreSQL gets for single requests, postgresSkewed how
+	// many when some rows are popular, and postgresHot when all go to one: more only queue for its
+	// lock, which costs more than it gives.
+	postgresPool   = 32
+	postgresSkewed = 16
+	postgresHot    = 4
 	// postgresBatchers is how many connections send batches: one batch is made while one is synced.
 	postgresBatchers = 2
 	// postgresWarm is how many requests a connection does before it is measured, so that its caches
@@ -33,7 +35,7 @@ const (
 
 	// redisPipes is the exponent, to the base of 2, of how many connections Redis gets;
 	// redisSenders is how many goroutines fill them, redisAtOnce with how many scripts each.
-	redisPipes   = 1
+	redisPipes   = 2
 	redisSenders = 8
 	redisAtOnce  = 128
 
@@ -41,7 +43,7 @@ const (
 	// are under way, and jetStreamHot how many when all go to one key: more only lose races.
 	jetStreamConnections = 4
 	jetStreamPool        = 64
-	jetStreamHot         = 16
+	jetStreamHot         = 4
 	// racesMost is how often a compare-and-set is tried.
 	racesMost = 10_000
 	// seedPending is how many messages are not acknowledged yet while JetStream is filled.

@@ -107,6 +107,8 @@ func connections(way postgresWay, w bench.Workload) int {
 		return postgresBatchers
 	case w.SKUs == 1:
 		return postgresHot
+	case w.Zipf > 0:
+		return postgresSkewed
 	}
 	return postgresPool
 }
@@ -115,7 +117,8 @@ func connectionsSay(way postgresWay) string {
 	if way.batch > 1 {
 		return fmt.Sprint(postgresBatchers)
 	}
-	return fmt.Sprintf("%d (%d when all go to one row)", postgresPool, postgresHot)
+	return fmt.Sprintf("%d (%d when some rows are popular, %d when all go to one)",
+		postgresPool, postgresSkewed, postgresHot)
 }
 
 // start makes a cluster and starts it.

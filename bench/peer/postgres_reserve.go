@@ -59,8 +59,11 @@ type postgresConn struct {
 	quantities []int64
 }
 
+// reserver is a way to reserve over a connection. Its errors are PostgreSQL's.
+type reserver func(*postgresConn, *engine.Command) error
+
 // single is a worker that does one call at a time.
-func single(c *postgresConn, reserve func(*postgresConn, *engine.Command) error) worker {
+func single(c *postgresConn, reserve reserver) worker {
 	return func(calls []call) {
 		for i := range calls {
 			calls[i].taken, calls[i].err = c.settle(calls[i].cmd, reserve)
@@ -69,7 +72,7 @@ func single(c *postgresConn, reserve func(*postgresConn, *engine.Command) error)
 }
 
 // settle reserves, and makes answers of the errors that are.
-func (c *postgresConn) settle(cmd *engine.Command, reserve func(*postgresConn, *engine.Command) error) (taken int64, err error) {
+func (c *postgresConn) settle(cmd *engine.Command, reserve reserver) (taken int64, err error) {
 	for range deadlocksMost {
 		if err = reserve(c, cmd); code(err) != codeDeadlock {
 			break

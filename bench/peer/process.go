@@ -159,7 +159,8 @@ func own(dir string, as *syscall.Credential) error {
 	return os.Chown(dir, int(as.Uid), int(as.Gid))
 }
 
-// letThrough lets everybody pass through a directory, without seeing what is in it.
+// letThrough lets everybody pass through a directory, without seeing what is in it: those of a run
+// are made for this user alone, and a server may run as another.
 func letThrough(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode()&0o001 != 0 {
