@@ -237,8 +237,12 @@ func warm(do worker, lines int) error {
 	}
 	for range postgresWarm {
 		calls := []call{{cmd: &cmd}}
-		if do(calls); !errors.Is(calls[0].err, errSoldOut) {
-			return fmt.Errorf("a request for what there is not: %v", calls[0].err)
+		do(calls)
+		switch err := calls[0].err; {
+		case err == nil:
+			return errors.New("it sold what there is not")
+		case !errors.Is(err, errSoldOut):
+			return err
 		}
 	}
 	return nil
