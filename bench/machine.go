@@ -23,7 +23,7 @@ type Machine struct {
 // MachineOf looks at this machine, and at the disk of a directory.
 func MachineOf(dir string) (Machine, error) {
 	m := Machine{
-		CPU: runtime.GOARCH, Cores: runtime.GOMAXPROCS(0), System: runtime.GOOS, Go: runtime.Version(), Disk: DiskOf(dir).Name,
+		CPU: runtime.GOARCH, Cores: runtime.NumCPU(), System: runtime.GOOS, Go: runtime.Version(), Disk: DiskOf(dir).Name,
 	}
 	if name := procField("/proc/cpuinfo", "model name"); name != "" {
 		m.CPU = name

@@ -73,7 +73,7 @@ func (f *benchFlags) measured(o output, name string, measure func(ctx context.Co
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	tuneGC()
+	tuneProcess()
 	machine, err := bench.MachineOf(dir)
 	if err != nil {
 		return err

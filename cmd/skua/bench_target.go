@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -237,11 +236,8 @@ func peerContender(p bench.Peer) contender {
 	}
 }
 
-// tuneGC has the collector of this process work as that of a server does, which the engine in this
-// process is.
-func tuneGC() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+// tuneProcess has this process run as a server does, which the engine in it is.
+func tuneProcess() {
+	tuneRuntime()
 	runtime.GC()
 }

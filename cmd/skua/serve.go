@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -26,16 +25,9 @@ import (
 	"github.com/skua-stock/skua/gateway/natsapi"
 )
 
-// gcPercent lets the heap grow further between two collections than Go does by default: most of it
-// is stock and holds, which stay, and looking at them again and again is what costs. GOGC says
-// otherwise.
-const gcPercent = 300
-
 // Run serves until SIGINT or SIGTERM. A second signal ends the process at once.
 func (c *serveCmd) Run(o output) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	tuneRuntime()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
