@@ -117,7 +117,9 @@ func (t *Turn) place(c *Command) (failed []RefusedLine) {
 			open = append(open, &c.Lines[i])
 		}
 	}
-	slices.SortStableFunc(open, func(a, b *Line) int { return cmp.Compare(b.Quantity, a.Quantity) })
+	if len(open) > 1 {
+		slices.SortStableFunc(open, func(a, b *Line) int { return cmp.Compare(b.Quantity, a.Quantity) })
+	}
 	for _, l := range open {
 		s := t.stock(l.SKU)
 		level, best := t.source(s, l.Quantity)
@@ -170,7 +172,9 @@ func (t *Turn) source(i int, q int64) (level int, best int64) {
 
 // open writes the act of a reservation whose wants were all met.
 func (t *Turn) open(c *Command, home int) {
-	slices.SortStableFunc(t.wants, func(a, b want) int { return a.stock - b.stock })
+	if len(t.wants) > 1 {
+		slices.SortStableFunc(t.wants, func(a, b want) int { return a.stock - b.stock })
+	}
 	act := t.begin(c)
 	act.Owner = c.Owner
 	act.Reservation = ReservationRef{Home: t.stocks[home].sku, Nonce: c.Reservation.Nonce}

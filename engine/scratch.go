@@ -33,7 +33,9 @@ type touched struct {
 
 // reset makes the scratch be a stock that is not changed yet, and keeps its memory.
 func (sc *scratch) reset(s *Stock) {
-	clear(sc.at)
+	if len(sc.at) > 0 {
+		clear(sc.at)
+	}
 	*sc = scratch{
 		stock: s, exists: s.exists, sequence: s.sequence, settings: s.settings, sums: s.sums,
 		touched: sc.touched[:0], at: sc.at, order: sc.order[:0],

@@ -25,12 +25,16 @@ const stocksSearched = 8
 func (t *Turn) Begin(now Time, stocks []*Stock) {
 	t.now, t.stocks = now, stocks
 	t.Record.Reset(now)
-	clear(t.stepped)
+	if len(t.stepped) > 0 {
+		clear(t.stepped)
+	}
 	for cap(t.scratch) < len(stocks) {
 		t.scratch = append(t.scratch[:cap(t.scratch)], scratch{})
 	}
 	t.scratch = t.scratch[:len(stocks)]
-	clear(t.bySKU)
+	if len(t.bySKU) > 0 {
+		clear(t.bySKU)
+	}
 	if len(stocks) > stocksSearched && t.bySKU == nil {
 		t.bySKU = make(map[string]int, len(stocks))
 	}
