@@ -46,9 +46,8 @@ type Config struct {
 	AlertBytesMax int64
 	Replicas      int
 
-	// Pace is how many changes and events a second there are to be, in all: what the growth of the
-	// log leaves of it, and at least PaceMin, is how many events are published. Zero is no limit;
-	// PaceDefault suits two cores.
+	// Pace is how many events a second are published at most. Each change a second takes PaceWeight
+	// events off that, down to PaceMin. Zero is no limit; PaceDefault suits two cores.
 	Pace int
 
 	// StopWait bounds how long Run goes on after its context has ended, to publish what is durable.

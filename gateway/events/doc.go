@@ -29,11 +29,12 @@
 // # How publishing gives way
 //
 // An event costs about as much processor time as the change itself, so when changes come fast the
-// outbox lags and lets them go first: [Config.Pace] is how many changes and events a second there
-// are to be, and what the growth of the log (measured every [PaceEvery]) leaves of that is published,
-// at least [PaceMin]. So up to half the pace in changes, every change has its event at once, and an
-// idle or moderately loaded outbox never waits; beyond, the lag grows, shows in the metrics, and is
-// made up for, within the same pace, when the changes become fewer. A lag is only ever bounded by
+// outbox lags and lets them go first: it publishes [Config.Pace] events a second at most, less
+// [PaceWeight] for each change a second by which the log grows (measured every [PaceEvery]), and at
+// least [PaceMin]. So up to a third of the pace in changes, every change has its event at once, and
+// an idle or moderately loaded outbox never waits; beyond, it gives way faster than the changes come,
+// since a processor that is shared half and half serves neither. The lag grows, shows in the metrics,
+// and is made up for, within the same pace, when the changes become fewer. It is only ever bounded by
 // the bytes of the log, beyond which new changes are refused.
 //
 // # When an event is on disk

@@ -32,9 +32,11 @@ const (
 	// BatchBytesKept bounds the buffer that is kept for the next batch.
 	BatchBytesKept = 4 << 20
 
-	// PaceDefault is how many changes and events a second are wanted at most: up to half of it in
-	// changes, each has its event at once. See Config.Pace.
-	PaceDefault = 120_000
+	// PaceDefault is how many events a second are published while nothing changes, to catch up, and
+	// PaceWeight how many fewer for each change a second: with 53,000 changes, 53,000 events. See
+	// Config.Pace.
+	PaceDefault = 160_000
+	PaceWeight  = 2
 	// PaceMin is how many events a second are published however fast the log grows, so that the
 	// outbox never stands still.
 	PaceMin = 5_000

@@ -6,7 +6,7 @@ import "time"
 // grows, the fewer events it grants. Grants are tokens: they come with time, an event takes one, and
 // a batch may take them in advance.
 type pacer struct {
-	total float64 // changes and events a second, in all; zero for no limit
+	total float64 // events a second when nothing changes; zero for no limit
 
 	looked time.Time // when the log was last measured
 	newest uint64    // its end then
@@ -29,7 +29,7 @@ func (p *pacer) wait(now time.Time, newest uint64) time.Duration {
 		p.growth = float64(newest-p.newest) / since.Seconds()
 		p.looked, p.newest = now, newest
 	}
-	rate := max(PaceMin, p.total-p.growth)
+	rate := max(PaceMin, p.total-PaceWeight*p.growth)
 	p.tokens = min(p.tokens+rate*now.Sub(p.refilled).Seconds(), rate*PaceEvery.Seconds())
 	p.refilled = now
 	if p.tokens > 0 {

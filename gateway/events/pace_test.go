@@ -68,13 +68,13 @@ func TestPaceGivesWayAndCatchesUp(t *testing.T) {
 	for _, rate := range []float64{100_000, 40_000, 10_000, 0} {
 		s.run(time.Second, rate) // The pace follows.
 		published, _ = s.run(time.Minute, rate)
-		want := (PaceDefault - rate) * seconds
+		want := max(PaceMin, PaceDefault-PaceWeight*rate) * seconds
 		if published < 0.99*want || published > 1.01*want+BatchMessages {
 			t.Errorf("at %v a second: published %v, want %v", rate, published, want)
 		}
 	}
 	for range 60 {
-		s.run(time.Minute, 50_000)
+		s.run(time.Minute, 20_000)
 	}
 	if s.newest-s.published >= BatchMessages {
 		t.Errorf("still %v behind", s.newest-s.published)
