@@ -3,6 +3,7 @@ package persistence
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/skua-stock/skua/engine"
 )
@@ -12,6 +13,7 @@ import (
 type catalog struct {
 	mu    sync.Mutex
 	fresh map[string]struct{}
+	count atomic.Int64 // of fresh
 }
 
 // note takes the items that a record creates.
@@ -26,6 +28,7 @@ func (c *catalog) note(r *engine.Record) {
 				c.fresh = make(map[string]struct{})
 			}
 			c.fresh[r.SKUs[e.Stock]] = struct{}{}
+			c.count.Store(int64(len(c.fresh)))
 			c.mu.Unlock()
 		}
 	}
@@ -33,8 +36,12 @@ func (c *catalog) note(r *engine.Record) {
 
 // saved takes an item off the list: the snapshots have it.
 func (c *catalog) saved(sku string) {
+	if c.count.Load() == 0 {
+		return // An item is noted before it can be saved.
+	}
 	c.mu.Lock()
 	delete(c.fresh, sku)
+	c.count.Store(int64(len(c.fresh)))
 	c.mu.Unlock()
 }
 

@@ -76,6 +76,17 @@ func AppendHold(dst []byte, h *engine.HoldImage) []byte {
 	return dst
 }
 
+// HoldNonce reads which hold a hold row is of, and nothing else.
+func HoldNonce(b []byte) (uint64, error) {
+	r := newReader(b, RowBytesMax, nil)
+	r.head(KindHold, holdVersion)
+	nonce := r.fixed64()
+	if r.err != nil {
+		return 0, fmt.Errorf("decode hold: %w", r.err)
+	}
+	return nonce, nil
+}
+
 // DecodeHold reads a hold row.
 func DecodeHold(b []byte) (engine.HoldImage, error) {
 	r := newReader(b, RowBytesMax, nil)

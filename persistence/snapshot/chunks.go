@@ -3,6 +3,7 @@ package snapshot
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/persistence/codec"
@@ -15,25 +16,48 @@ import (
 const chunkVersion = 1
 
 func appendChunk(dst []byte, gone []uint64, holds ...[]engine.HoldImage) []byte {
-	over := make(map[uint64]bool, len(gone))
 	dst = append(dst, chunkVersion)
 	dst = binary.AppendUvarint(dst, uint64(len(gone)))
 	for _, nonce := range gone {
-		over[nonce] = true
 		dst = binary.LittleEndian.AppendUint64(dst, nonce)
 	}
-	var buf []byte
+	over := overs(gone)
 	for _, piece := range holds {
 		for i := range piece {
-			if len(over) > 0 && over[piece[i].Nonce] {
-				continue
+			if !over(piece[i].Nonce) {
+				dst = appendHold(dst, &piece[i])
 			}
-			buf = codec.AppendHold(buf[:0], &piece[i])
-			dst = binary.AppendUvarint(dst, uint64(len(buf)))
-			dst = append(dst, buf...)
 		}
 	}
 	return dst
+}
+
+// overs tells whether a hold is one of those that are over.
+func overs(gone []uint64) func(nonce uint64) bool {
+	if len(gone) <= gonesSearched {
+		return func(nonce uint64) bool { return slices.Contains(gone, nonce) }
+	}
+	all := make(map[uint64]struct{}, len(gone))
+	for _, nonce := range gone {
+		all[nonce] = struct{}{}
+	}
+	return func(nonce uint64) bool { _, ok := all[nonce]; return ok }
+}
+
+// gonesSearched is how many numbers are looked at one by one.
+const gonesSearched = 8
+
+// appendHold writes a hold behind its length, which nearly always is one byte.
+func appendHold(dst []byte, h *engine.HoldImage) []byte {
+	at := len(dst)
+	dst = codec.AppendHold(append(dst, 0), h)
+	n := len(dst) - at - 1
+	if n < 0x80 {
+		dst[at] = byte(n)
+		return dst
+	}
+	var length [binary.MaxVarintLen64]byte
+	return slices.Replace(dst, at, at+1, binary.AppendUvarint(length[:0], uint64(n))...)
 }
 
 // eachHold calls f with what a chunk says: over for a hold that ended, else its bytes.
@@ -72,26 +96,76 @@ func readChunk(row []byte, holds map[uint64]engine.HoldImage) error {
 	})
 }
 
-// mergeChunks makes one of two. The oldest of an item need not say what is over.
-func mergeChunks(older, newer []byte, oldest bool) ([]byte, error) {
-	holds := make(map[uint64]engine.HoldImage)
-	var gone []uint64
-	for _, row := range [...][]byte{older, newer} {
-		if err := readChunk(row, holds); err != nil {
+// merger makes one chunk of several. It does not look into the holds.
+type merger struct {
+	rows  []byte // the chunks, one after the other
+	ends  []int  // where each ends
+	holds [][]byte
+	index map[uint64]int // into holds
+	gone  []uint64
+}
+
+func (m *merger) begin() {
+	if m.index == nil || len(m.holds)+len(m.gone) > scratchHolds {
+		*m = merger{index: make(map[uint64]int)}
+	}
+	clear(m.index)
+	m.rows, m.ends, m.holds, m.gone = m.rows[:0], m.ends[:0], m.holds[:0], m.gone[:0]
+}
+
+// add takes the next chunk, from the oldest on. It is copied.
+func (m *merger) add(row []byte) {
+	m.rows = append(m.rows, row...)
+	m.ends = append(m.ends, len(m.rows))
+}
+
+// merge appends the chunk that was made. The oldest of an item need not say what is over.
+func (m *merger) merge(dst []byte, oldest bool) ([]byte, error) {
+	from := 0
+	for _, end := range m.ends {
+		if err := m.take(m.rows[from:end]); err != nil {
 			return nil, err
 		}
-		if oldest {
-			continue
-		}
-		if err := eachHold(row, func(nonce uint64) { gone = append(gone, nonce) }, func([]byte) error { return nil }); err != nil {
-			return nil, err
+		from = end
+	}
+	if oldest {
+		m.gone = m.gone[:0]
+	}
+	dst = append(dst, chunkVersion)
+	dst = binary.AppendUvarint(dst, uint64(len(m.gone)))
+	for _, nonce := range m.gone {
+		dst = binary.LittleEndian.AppendUint64(dst, nonce)
+	}
+	for _, b := range m.holds {
+		if b != nil {
+			dst = append(binary.AppendUvarint(dst, uint64(len(b))), b...)
 		}
 	}
-	list := make([]engine.HoldImage, 0, len(holds))
-	for _, h := range holds {
-		list = append(list, h)
+	return dst, nil
+}
+
+func (m *merger) take(row []byte) error {
+	over := func(nonce uint64) {
+		if at, ok := m.index[nonce]; ok {
+			m.holds[at] = nil
+			delete(m.index, nonce)
+		}
+		m.gone = append(m.gone, nonce)
 	}
-	return appendChunk(nil, gone, list), nil
+	return eachHold(row, over, func(b []byte) error {
+		nonce, err := codec.HoldNonce(b)
+		if err != nil {
+			return err
+		}
+		at, ok := m.index[nonce]
+		if !ok {
+			at = len(m.holds)
+			m.holds = append(m.holds, nil)
+			m.index[nonce] = at
+		}
+		m.holds[at] = b
+		return nil
+	})
 }
 
 // reader reads numbers off bytes and remembers whether one was missing.

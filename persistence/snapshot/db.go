@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -39,6 +41,16 @@ type DB struct {
 	fs     vfs.FS
 	dir    string
 	opts   *pebble.Options
+
+	onFailure func(error)
+	waiting   atomic.Bool // rows are gathered
+
+	// The lock guards what follows, which belongs to those who save.
+	mu        sync.Mutex
+	gathering gathering
+	merger    merger
+	chunk     []byte // that is being written
+	failed    error
 }
 
 // Open opens or makes the snapshots in a directory.
@@ -75,7 +87,9 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open snapshots in %s: %w", dir, err)
 	}
-	return &DB{pebble: db, fs: o.FS, dir: dir, opts: opts}, nil
+	d := &DB{pebble: db, fs: o.FS, dir: dir, opts: opts, onFailure: o.OnFailure}
+	d.gathering.round = 1 // A note that was read says zero.
+	return d, nil
 }
 
 // openPebble opens Pebble, which panics on some errors of the disk while it does.
@@ -192,6 +206,9 @@ func (d *DB) Through() (uint64, error) { return d.Mark(markThrough) }
 // Commit makes everything written so far survive a crash, and notes that it covers the log
 // through an index. Flushes keep the order of writes, so the note is not there before the rest.
 func (d *DB) Commit(through uint64) error {
+	if err := d.settle(); err != nil {
+		return err
+	}
 	if err := d.SetMark(markThrough, through); err != nil {
 		return err
 	}

@@ -11,11 +11,17 @@ import (
 	"github.com/skua-stock/skua/persistence/codec"
 )
 
-// Note is what the snapshots remember about an item between two of its images.
+// Note is what the snapshots remember about an item between two of its images. It never changes.
+// There is one for every item in memory, so it has room for one chunk, and most items share noNote.
 type Note struct {
-	chunks  []chunk
 	expires engine.Time
+	round   uint32  // of the gathering that got rows of holds last
+	newest  chunk   // number zero for none
+	older   []chunk // by growing number
 }
+
+// noNote is that of an item without holds.
+var noNote Note
 
 // chunk is a row of holds, and how many bytes it has.
 type chunk struct {
@@ -23,11 +29,36 @@ type chunk struct {
 	bytes  uint32
 }
 
+// chunks appends the chunks to a list, the oldest first.
+func (n *Note) chunks(dst []chunk) []chunk {
+	dst = append(dst, n.older...)
+	if n.newest.number != 0 {
+		dst = append(dst, n.newest)
+	}
+	return dst
+}
+
+// newNote is the note of what an item row says.
+func newNote(expires engine.Time, round uint32, chunks []chunk) *Note {
+	if expires == 0 && len(chunks) == 0 {
+		return &noNote
+	}
+	n := &Note{expires: expires, round: round}
+	if last := len(chunks) - 1; last >= 0 {
+		n.newest = chunks[last]
+		n.older = append(n.older, chunks[:last]...)
+	}
+	return n
+}
+
 const itemRowVersion = 1
 
 // Load reads an item. A SKU that is none has an empty stock and last is zero. The stock tracks its
 // changes from here on.
 func (d *DB) Load(sku string) (s *engine.Stock, last uint64, n *Note, err error) {
+	if err := d.settle(); err != nil {
+		return nil, 0, nil, fmt.Errorf("load item %q: %w", sku, err)
+	}
 	row, err := d.get(itemKey(sku))
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("load item %q: %w", sku, err)
@@ -35,15 +66,15 @@ func (d *DB) Load(sku string) (s *engine.Stock, last uint64, n *Note, err error)
 	if row == nil {
 		s = engine.NewStock(sku)
 		s.Track()
-		return s, 0, &Note{}, nil
+		return s, 0, &noNote, nil
 	}
-	im, last, n, err := decodeItemRow(row)
+	im, last, expires, chunks, err := decodeItemRow(row)
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("load item %q: %w", sku, err)
 	}
 	im.SKU = sku
 	holds := make(map[uint64]engine.HoldImage)
-	for _, c := range n.chunks {
+	for _, c := range chunks {
 		b, err := d.get(holdsKey(sku, c.number))
 		if err != nil {
 			return nil, 0, nil, fmt.Errorf("load holds of item %q: %w", sku, err)
@@ -55,76 +86,140 @@ func (d *DB) Load(sku string) (s *engine.Stock, last uint64, n *Note, err error)
 	if len(holds) != im.Open {
 		return nil, 0, nil, fmt.Errorf("load holds of item %q: the chunks have %d, the item says %d", sku, len(holds), im.Open)
 	}
-	return engine.Restore(im, maps.Values(holds)), last, n, nil
+	return engine.Restore(im, maps.Values(holds)), last, newNote(expires, 0, chunks), nil
 }
 
-// Save writes an image whole. The caller has seen to it that the log is durable through last.
+// Save writes an image whole, if not at once: with the next items, or when somebody reads. The
+// caller has seen to it that the log is durable through last.
 func (d *DB) Save(im *engine.Image, last uint64, n *Note) (*Note, error) {
-	b := d.pebble.NewBatch()
-	defer b.Close()
-	next := &Note{expires: im.NextExpiry}
 	if n == nil {
-		n = &Note{}
+		n = &noNote
 	}
-	var err error
-	if next.chunks, err = d.saveHolds(b, im, n.chunks); err != nil {
-		return nil, fmt.Errorf("save holds of item %q: %w", im.SKU, err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed != nil {
+		return nil, d.failed
 	}
-	if n.expires != next.expires {
-		if n.expires != 0 {
-			err = b.Delete(deadlineKey(n.expires, im.SKU), nil)
-		}
-		if err == nil && next.expires != 0 {
-			err = b.Set(deadlineKey(next.expires, im.SKU), nil, nil)
-		}
-	}
-	if err == nil {
-		err = b.Set(itemKey(im.SKU), appendItemRow(nil, im, last, next), nil)
-	}
-	if err == nil {
-		err = d.pebble.Apply(b, pebble.NoSync)
-	}
+	mark := d.gathering.mark()
+	next, err := d.gather(im, last, n)
 	if err != nil {
+		d.gathering.cut(mark)
 		return nil, fmt.Errorf("save item %q: %w", im.SKU, err)
+	}
+	d.waiting.Store(true)
+	if len(d.gathering.bytes) >= gatherBytes {
+		if err := d.apply(); err != nil {
+			return nil, err
+		}
 	}
 	return next, nil
 }
 
-// saveHolds writes the holds of an image as one more chunk. When there are too many chunks, the
+// gather adds the rows of an image to those that wait.
+func (d *DB) gather(im *engine.Image, last uint64, n *Note) (*Note, error) {
+	var room [chunksMax + 1]chunk
+	chunks := n.chunks(room[:0])
+	next := n
+	switch {
+	case im.Open == 0:
+		d.removeHolds(im.SKU, chunks) // What chunks there will be have numbers from one again.
+		chunks = nil
+		next = newNote(im.NextExpiry, 0, nil)
+	case len(im.Holds) > 0 || len(im.Gone) > 0:
+		var err error
+		if chunks, err = d.gatherHolds(im, n, chunks); err != nil {
+			return nil, fmt.Errorf("holds: %w", err)
+		}
+		next = newNote(im.NextExpiry, d.gathering.round, chunks)
+	case im.NextExpiry != n.expires:
+		next = newNote(im.NextExpiry, n.round, chunks)
+	}
+	g := &d.gathering
+	if n.expires != im.NextExpiry {
+		if n.expires != 0 {
+			from := len(g.bytes)
+			g.bytes = appendDeadlineKey(g.bytes, n.expires, im.SKU)
+			g.remove(gatheredDeadline, from)
+		}
+		if im.NextExpiry != 0 {
+			from := len(g.bytes)
+			g.bytes = appendDeadlineKey(g.bytes, im.NextExpiry, im.SKU)
+			g.set(gatheredDeadline, from, len(g.bytes))
+		}
+	}
+	from := len(g.bytes)
+	g.bytes = append(append(g.bytes, keyItem), im.SKU...)
+	value := len(g.bytes)
+	g.bytes = appendItemRow(g.bytes, im, last, chunks)
+	g.set(gatheredItem, from, value)
+	return next, nil
+}
+
+func (d *DB) removeHolds(sku string, chunks []chunk) {
+	g := &d.gathering
+	for _, c := range chunks {
+		from := len(g.bytes)
+		g.bytes = appendHoldsKey(g.bytes, sku, c.number)
+		g.remove(gatheredHolds, from)
+	}
+}
+
+// gatherHolds adds the holds of an image as one more chunk. When there are too many chunks, the
 // last ones are merged, as many as are of like size together: so a hold at rest is rewritten a
 // logarithmic number of times over its life, and an item is loaded from few rows.
-func (d *DB) saveHolds(b *pebble.Batch, im *engine.Image, chunks []chunk) ([]chunk, error) {
-	if im.Open == 0 {
-		for _, c := range chunks {
-			if err := b.Delete(holdsKey(im.SKU, c.number), nil); err != nil {
-				return nil, err
-			}
-		}
-		return nil, nil
-	}
-	if len(im.Holds) == 0 && len(im.Gone) == 0 {
-		return chunks, nil
-	}
+func (d *DB) gatherHolds(im *engine.Image, n *Note, chunks []chunk) ([]chunk, error) {
 	number := uint32(1)
 	if len(chunks) > 0 {
 		number = chunks[len(chunks)-1].number + 1
 	}
-	row := appendChunk(nil, im.Gone, im.Holds...)
-	keep := mergeFrom(chunks, len(row))
-	for i := len(chunks) - 1; i >= keep; i-- {
-		older, err := d.get(holdsKey(im.SKU, chunks[i].number))
-		if err != nil {
+	d.chunk = appendChunk(d.chunk[:0], im.Gone, im.Holds...)
+	keep := mergeFrom(chunks, len(d.chunk))
+	if keep < len(chunks) {
+		if n.round == d.gathering.round {
+			if err := d.apply(); err != nil { // Nothing of this image waits yet.
+				return nil, err
+			}
+		}
+		if err := d.merge(im.SKU, chunks[keep:], keep == 0); err != nil {
 			return nil, err
 		}
-		if row, err = mergeChunks(older, row, i == 0); err != nil {
-			return nil, err
-		}
-		if err := b.Delete(holdsKey(im.SKU, chunks[i].number), nil); err != nil {
-			return nil, err
-		}
+		d.removeHolds(im.SKU, chunks[keep:])
 	}
-	chunks = append(chunks[:keep:keep], chunk{number, uint32(len(row))})
-	return chunks, b.Set(holdsKey(im.SKU, number), row, nil)
+	g := &d.gathering
+	from := len(g.bytes)
+	g.bytes = appendHoldsKey(g.bytes, im.SKU, number)
+	value := len(g.bytes)
+	g.bytes = append(g.bytes, d.chunk...)
+	g.set(gatheredHolds, from, value)
+	chunks = append(chunks[:keep], chunk{number, uint32(len(d.chunk))})
+	if cap(d.chunk) > 2*gatherBytes {
+		d.chunk = nil
+	}
+	return chunks, nil
+}
+
+// merge reads the last chunks of an item and makes one of them and of the new one.
+func (d *DB) merge(sku string, chunks []chunk, oldest bool) error {
+	d.merger.begin()
+	lower := holdsKey(sku, chunks[0].number)
+	n := 0
+	err := d.scan(lower, holdsKey(sku, chunks[len(chunks)-1].number+1), func(key, row []byte) (bool, error) {
+		if n == len(chunks) || binary.BigEndian.Uint32(key[len(key)-4:]) != chunks[n].number {
+			return false, fmt.Errorf("chunk %d of holds is not of the item", binary.BigEndian.Uint32(key[len(key)-4:]))
+		}
+		n++
+		d.merger.add(row)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	if n < len(chunks) {
+		return fmt.Errorf("chunk %d of holds is missing", chunks[n].number)
+	}
+	d.merger.add(d.chunk)
+	d.chunk, err = d.merger.merge(d.chunk[:0], oldest)
+	return err
 }
 
 // mergeFrom says from which chunk on all are merged with a new one of so many bytes: none while
@@ -147,46 +242,49 @@ func mergeFrom(chunks []chunk, bytes int) int {
 
 func itemKey(sku string) []byte { return append([]byte{keyItem}, sku...) }
 
-func holdsKey(sku string, number uint32) []byte {
-	k := append(append([]byte{keyHolds}, sku...), 0)
-	return binary.BigEndian.AppendUint32(k, number)
+func holdsKey(sku string, number uint32) []byte { return appendHoldsKey(nil, sku, number) }
+
+func appendHoldsKey(dst []byte, sku string, number uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(append(append(dst, keyHolds), sku...), 0), number)
 }
 
-func deadlineKey(at engine.Time, sku string) []byte {
-	return append(binary.BigEndian.AppendUint64([]byte{keyDeadline}, uint64(at)), sku...)
+func appendDeadlineKey(dst []byte, at engine.Time, sku string) []byte {
+	return append(binary.BigEndian.AppendUint64(append(dst, keyDeadline), uint64(at)), sku...)
 }
 
 // The item row is a version, the chunks, the deadline row's time, and the item.
-func appendItemRow(dst []byte, im *engine.Image, last uint64, n *Note) []byte {
+func appendItemRow(dst []byte, im *engine.Image, last uint64, chunks []chunk) []byte {
 	dst = append(dst, itemRowVersion)
-	dst = binary.AppendUvarint(dst, uint64(len(n.chunks)))
-	for _, c := range n.chunks {
+	dst = binary.AppendUvarint(dst, uint64(len(chunks)))
+	for _, c := range chunks {
 		dst = binary.AppendUvarint(dst, uint64(c.number))
 		dst = binary.AppendUvarint(dst, uint64(c.bytes))
 	}
-	dst = binary.AppendUvarint(dst, uint64(n.expires))
+	dst = binary.AppendUvarint(dst, uint64(im.NextExpiry))
 	return codec.AppendItem(dst, im, last)
 }
 
-func decodeItemRow(b []byte) (im engine.Image, last uint64, n *Note, err error) {
+func decodeItemRow(b []byte) (im engine.Image, last uint64, expires engine.Time, chunks []chunk, err error) {
 	if len(b) == 0 || b[0] != itemRowVersion {
-		return im, 0, nil, fmt.Errorf("item row of an unknown version")
+		return im, 0, 0, nil, fmt.Errorf("item row of an unknown version")
 	}
 	r := reader{b: b[1:]}
-	n = &Note{}
 	for range r.count() {
-		n.chunks = append(n.chunks, chunk{uint32(r.uvarint()), uint32(r.uvarint())})
+		chunks = append(chunks, chunk{uint32(r.uvarint()), uint32(r.uvarint())})
 	}
-	n.expires = engine.Time(r.uvarint())
+	expires = engine.Time(r.uvarint())
 	if r.bad {
-		return im, 0, nil, fmt.Errorf("item row is cut short")
+		return im, 0, 0, nil, fmt.Errorf("item row is cut short")
 	}
 	im, last, err = codec.DecodeItem(r.b)
-	return im, last, n, err
+	return im, last, expires, chunks, err
 }
 
 // Items calls yield with the items after a name, in order, until it returns false.
 func (d *DB) Items(after string, yield func(sku string) bool) error {
+	if err := d.settle(); err != nil {
+		return fmt.Errorf("list items: %w", err)
+	}
 	lower := itemKey(after)
 	if after != "" {
 		lower = append(lower, 0)
@@ -198,6 +296,9 @@ func (d *DB) Items(after string, yield func(sku string) bool) error {
 
 // Expiring calls yield with the items that have a hold due by a time, the earliest first.
 func (d *DB) Expiring(by engine.Time, yield func(sku string, at engine.Time) bool) error {
+	if err := d.settle(); err != nil {
+		return fmt.Errorf("list deadlines: %w", err)
+	}
 	upper := binary.BigEndian.AppendUint64([]byte{keyDeadline}, uint64(by)+1)
 	return d.scan([]byte{keyDeadline}, upper, func(key, _ []byte) (bool, error) {
 		if len(key) < 10 {

@@ -6,6 +6,11 @@ const (
 	chunkBytesMax = 16 << 20
 	// chunksMax is how many chunks of holds an item has before some are merged.
 	chunksMax = 8
+	// gatherBytes is how many bytes of rows are gathered before they are written together. Whoever
+	// reads an item meanwhile waits for it, a millisecond or so.
+	gatherBytes = 512 << 10
+	// scratchHolds is for how many holds the memory of a merge is kept.
+	scratchHolds = 4096
 	// pieceBytes is the size in bytes at which the records of an item in a bucket start a new row.
 	pieceBytes = 32 << 10
 	// keyRowBytes is the size in bytes of a row of keys.
