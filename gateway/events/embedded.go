@@ -160,7 +160,7 @@ func (s *Server) ClientURL() string { return s.server.ClientURL() }
 
 // Connect opens a connection within the process, as the process's own user.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	own := []nats.Option{nats.InProcessServer(s.server), nats.UserInfo(ownUser, s.password)}
+	own := []nats.Option{nats.InProcessServer(writingBehind{s.server}), nats.UserInfo(ownUser, s.password)}
 	return nats.Connect("", append(own, opts...)...)
 }
 

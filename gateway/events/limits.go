@@ -73,4 +73,8 @@ const (
 	EmbeddedStoreMax  = 16 << 30
 	// EmbeddedStartWait bounds its start, in which it recovers its streams.
 	EmbeddedStartWait = time.Minute
+	// behindMax is how many bytes may wait to be written on a connection within the process, and
+	// behindCloseWait bounds how long they are still written after its end.
+	behindMax       = 1 << 20
+	behindCloseWait = time.Second
 )
