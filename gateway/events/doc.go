@@ -37,6 +37,9 @@
 // and is made up for, within the same pace, when the changes become fewer. It is only ever bounded by
 // the bytes of the log, beyond which new changes are refused.
 //
+// While the log grows fast, events also wait a few milliseconds for others ([GatherFor]), to go out
+// together.
+//
 // # When an event is on disk
 //
 // JetStream acknowledges before it syncs to disk, and the embedded server even before it writes.

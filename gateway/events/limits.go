@@ -44,6 +44,11 @@ const (
 	// saved up.
 	PaceEvery = 100 * time.Millisecond
 
+	// GatherFor is how long events wait for others while the log grows by more than GatherAbove
+	// records a second.
+	GatherFor   = 5 * time.Millisecond
+	GatherAbove = 1_000
+
 	// ConnectWait bounds one attempt to connect, AckWait the wait for one acknowledgement, AskWait
 	// one question to JetStream, and EndWait the wait for the last acknowledgements of a session
 	// that is over: those that come later are not needed, they only save asking.

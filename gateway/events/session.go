@@ -142,6 +142,11 @@ func (s *session) giveWay() {
 	}
 	s.o.metrics.paced.Set(paced)
 	s.o.waiting.Store(0)
+	// Under load, events go out some together: a batch of one wakes as many goroutines as a batch of
+	// a hundred.
+	if s.o.pacer.growth > GatherAbove && len(s.batch.events) < BatchMessages {
+		sleep(s.ctx, time.Until(s.now.Add(GatherFor)))
+	}
 }
 
 // readFailure says whether a record could not be read because the session was over already.
