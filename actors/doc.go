@@ -10,6 +10,14 @@
 // appends it to the log, and takes the next message: it never waits for the disk. The answer is
 // parked until the log is durable through everything that it was read from.
 //
+// # Commands that come together
+//
+// With many SKUs nearly everything that a turn touches has to be fetched from memory, and fetching
+// one line after another takes several times as long as the turn's work. [System.SubmitEach] takes
+// many commands and, before the first turn, reads a little of what each will need, all SKUs side by
+// side, so that the processor waits for all of it at once: see warm.go. Messages that waited in a
+// mailbox, and answers that go out together, are read ahead in the same way.
+//
 // # Several SKUs
 //
 // A command over several SKUs visits their actors in ascending order of (partition, SKU). Each
