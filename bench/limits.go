@@ -11,6 +11,8 @@ const (
 	answerWait = 30 * time.Second
 	// progressEvery is how often a run says how far it is.
 	progressEvery = 100 * time.Millisecond
+	// savesEvery is how often it is looked for a snapshot that was completed.
+	savesEvery = time.Second
 	// tick is the shortest pause of an open loop: what falls due in it is sent together, and waits
 	// for that, which is in its latency. A shorter one costs more than the commands do.
 	tick = 100 * time.Microsecond

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 )
 
@@ -19,10 +18,13 @@ type Cost struct {
 	Allocs float64 `json:"allocs,omitempty"`
 	// Written is bytes an operation that reached the data's disk, from whatever process.
 	Written float64 `json:"bytes_written,omitempty"`
-	// Peak is the most memory that the server had since it started, in bytes.
+	// Peak is the most memory that the server had since it started, in bytes. Of a server of several
+	// processes, which share memory, it is what they had together at the end.
 	Peak int64 `json:"peak_bytes,omitempty"`
 	// Lag is how many changes were not published when the run ended.
 	Lag int64 `json:"lag,omitempty"`
+	// Snapshots is how many were completed in the time that counts.
+	Snapshots int `json:"snapshots,omitempty"`
 }
 
 // CPU is all the CPU time that an operation took, in microseconds.
@@ -32,7 +34,7 @@ func (c *Cost) CPU() float64 { return c.ServerCPU + c.ClientCPU }
 type reading struct {
 	server, client   time.Duration
 	mallocs, written int64
-	peak, lag        int64
+	lag              int64
 }
 
 // Measure does a plan and says what it took.
@@ -43,6 +45,8 @@ func Measure(ctx context.Context, t *Target, p Plan) (*Result, error) {
 		}
 	}
 	disk := DiskOf(t.Dir)
+	saves := saves{saved: t.Saved}
+	p.Progress = saves.watch(p.Progress)
 	var at [2]reading
 	var failed error
 	r, err := Run(ctx, t.Driver, p, func(begins bool) {
@@ -53,7 +57,12 @@ func Measure(ctx context.Context, t *Target, p Plan) (*Result, error) {
 		var err error
 		at[i], err = t.read(disk)
 		failed = errors.Join(failed, err)
+		saves.look()
 	})
+	if t.Told != nil {
+		t.Told.Add(r.Told)
+	}
+	failed = errors.Join(failed, saves.failed)
 	if err := errors.Join(err, failed); err != nil {
 		return r, err
 	}
@@ -64,8 +73,9 @@ func Measure(ctx context.Context, t *Target, p Plan) (*Result, error) {
 		r.ServerCPU, r.ClientCPU = r.ClientCPU, 0
 	}
 	r.Allocs, r.Written = per(at[0].mallocs, at[1].mallocs), per(at[0].written, at[1].written)
-	r.Peak, r.Lag = at[1].peak, at[1].lag
-	return r, nil
+	r.Lag, r.Snapshots = at[1].lag, saves.seen
+	r.Peak, err = t.memory() // Now, for to look at it takes time in which a load goes on.
+	return r, err
 }
 
 func (t *Target) read(disk Disk) (r reading, err error) {
@@ -74,11 +84,13 @@ func (t *Target) read(disk Disk) (r reading, err error) {
 	var more error
 	switch {
 	case len(t.PIDs) == 0:
-		r.mallocs, r.peak = mallocs(), peakMemory(os.Getpid())
+		r.mallocs = mallocs()
 	default:
-		var u usage
-		u, more = processes(t.PIDs)
-		r.server, r.peak = u.cpu, u.peak
+		var all []process
+		all, more = processes(t.PIDs)
+		for _, p := range all {
+			r.server += p.cpu
+		}
 	}
 	err = errors.Join(err, more)
 	if t.Mallocs != nil {

@@ -14,6 +14,9 @@ type Peer struct {
 	// Windows are how many operations are kept in flight, a measurement each; empty means
 	// [PeerWindows].
 	Windows []int
+	// Lossy says that what it acknowledged may be lost with the machine, so that it is not compared;
+	// Best that it is the fastest way of its system, which is enough for a quick look.
+	Lossy, Best bool
 	// Open starts the system with its data under dir, ready for [Prepare] with the workload. It
 	// fails with [ErrAbsent] where the system is not installed.
 	Open func(ctx context.Context, dir string, w Workload) (*Target, error)
@@ -44,6 +47,13 @@ type Target struct {
 	Lag func() (int64, error)
 	// Mallocs, when set, tells how many allocations the server has done so far.
 	Mallocs func() (int64, error)
+	// Saved, when set, tells through where what changed was written to snapshots: it grows with each.
+	Saved func() (int64, error)
+	// Told, when set, gathers what was acknowledged. Verify, when set, compares it with what the
+	// system has written down; nothing may be in flight then. A system that does not agree with its
+	// load was not measured.
+	Told   *Ledger
+	Verify func() error
 	// Close stops the system. Nothing may be in flight.
 	Close func() error
 }

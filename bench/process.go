@@ -12,23 +12,18 @@ import (
 	"time"
 )
 
-// usage is what processes have used so far.
-type usage struct {
+// process is one that serves.
+type process struct {
+	pid, parent int
+	// cpu is what it used so far, with its children that ended.
 	cpu time.Duration
-	// peak is the most memory that they had, in bytes, each at its time.
-	peak int64
 }
 
-// processes is what root processes and all that they started have used: the live ones, and those
-// that ended, which count with who waited for them.
-func processes(roots []int) (usage, error) {
+// processes are root processes and all that they started and that are still there.
+func processes(roots []int) (some []process, err error) {
 	paths, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		return usage{}, fmt.Errorf("list processes: %w", err)
-	}
-	type process struct {
-		parent int
-		cpu    time.Duration
+		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	all := make(map[int]process)
 	for _, path := range paths {
@@ -38,29 +33,27 @@ func processes(roots []int) (usage, error) {
 			continue // It has ended meanwhile.
 		}
 		if err != nil {
-			return usage{}, err
+			return nil, err
 		}
-		all[pid] = process{parent, cpu}
+		all[pid] = process{pid, parent, cpu}
 	}
 	isRoot := make(map[int]bool)
 	for _, pid := range roots {
 		if _, ok := all[pid]; !ok {
-			return usage{}, fmt.Errorf("process %d is not there any more", pid)
+			return nil, fmt.Errorf("process %d is not there any more", pid)
 		}
 		isRoot[pid] = true
 	}
-	var u usage
-	for pid, p := range all {
-		at := pid
+	for _, p := range all {
+		at := p.pid
 		for at > 1 && !isRoot[at] {
 			at = all[at].parent
 		}
 		if isRoot[at] {
-			u.cpu += p.cpu
-			u.peak += peakMemory(pid)
+			some = append(some, p)
 		}
 	}
-	return u, nil
+	return some, nil
 }
 
 // errGone is what reading about a process that just ended comes to.
@@ -95,15 +88,27 @@ func readStat(path string) (parent int, cpu time.Duration, err error) {
 // ticksPerSecond is the unit of /proc/PID/stat: USER_HZ, which is 100 on every Linux of today.
 const ticksPerSecond = 100
 
-// peakMemory is the most memory that a process had, or zero when it cannot be known.
-func peakMemory(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
+// memory is the most that the server had, in bytes, or zero where that cannot be known. Processes of
+// one server share memory, PostgreSQL's its buffers, and the kernel knows no peak of what several
+// have together: of those it is what they have now, with what they share divided among them.
+func (t *Target) memory() (bytes int64, err error) {
+	if len(t.PIDs) == 0 {
+		return kernelBytes(os.Getpid(), "status", "VmHWM"), nil
 	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
-	rest, _, _ = strings.Cut(rest, "kB")
-	n, err := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+	all, err := processes(t.PIDs)
+	if err != nil || len(all) == 1 {
+		return kernelBytes(t.PIDs[0], "status", "VmHWM"), err
+	}
+	for _, p := range all {
+		bytes += kernelBytes(p.pid, "smaps_rollup", "Pss")
+	}
+	return bytes, nil
+}
+
+// kernelBytes is a field, in kB, of a file that the kernel has of a process; zero when it has none.
+func kernelBytes(pid int, file, field string) int64 {
+	text, _ := strings.CutSuffix(procField(fmt.Sprintf("/proc/%d/%s", pid, file), field), "kB")
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil {
 		return 0
 	}

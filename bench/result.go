@@ -28,6 +28,9 @@ type Result struct {
 	// Latency is the whole distribution, for plots.
 	Latency []Quantile `json:"latency,omitempty"`
 
+	// Told is all that was acknowledged, before and after the time that counts too.
+	Told Ledger `json:"-"`
+
 	Cost
 }
 

@@ -11,10 +11,17 @@ type Row struct {
 	// Way is the way in, or the name of the peer.
 	Way      string `json:"way"`
 	Peer     bool   `json:"peer,omitempty"`
+	// Lossy says that what was acknowledged may be lost.
+	Lossy bool `json:"lossy,omitempty"`
+	// Floor is the way that this row explains: it does a part of the same and nothing else.
+	Floor string `json:"floor_of,omitempty"`
+	// Wrong says why the books did not agree with what was acknowledged.
+	Wrong string `json:"wrong,omitempty"`
 	InFlight int    `json:"in_flight"`
 	// On says what else was done meanwhile.
 	On string `json:"on,omitempty"`
-	// Runs is how many there were; the rest is that of the median by CPU.
+	// Runs is how many there were; the rest is that of the median by CPU, but Snapshots, which are
+	// those of all runs.
 	Runs int `json:"runs"`
 	*Result
 	// Lowest and Highest are the rates of the slowest and the fastest run.
@@ -28,8 +35,14 @@ func Median(rows []Row) Row {
 	rows = slices.Clone(rows)
 	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.CPU(), b.CPU()) })
 	m := rows[len(rows)/2]
+	res := *m.Result
+	m.Result, res.Snapshots = &res, 0
 	m.Runs, m.Lowest, m.Highest = len(rows), m.Rate, m.Rate
 	for _, r := range rows {
+		res.Snapshots += r.Snapshots
+		if m.Wrong == "" {
+			m.Wrong = r.Wrong
+		}
 		m.Lowest, m.Highest = min(m.Lowest, r.Rate), max(m.Highest, r.Rate)
 	}
 	return m

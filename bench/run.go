@@ -55,7 +55,8 @@ func Run(ctx context.Context, d Driver, p Plan, mark func(begins bool)) (*Result
 	r.begins.Store(math.MaxInt64)
 	r.ends.Store(math.MaxInt64)
 	workers := make([]*worker, p.Workers)
-	for i, s := range newSources(p.Workload, p.Name, p.Workers) {
+	sources := newSources(p.Workload, p.Name, p.Workers)
+	for i, s := range sources {
 		workers[i] = newWorker(r, lane(d, i, p.Workers), s, max(1, p.Window/p.Workers))
 	}
 	r.zero = time.Now() // After all that took time, so that an open loop begins without a backlog.
@@ -84,6 +85,9 @@ func Run(ctx context.Context, d Driver, p Plan, mark func(begins bool)) (*Result
 	wg.Wait()
 	res, err := sum(workers, ended-began)
 	res.Offered = p.Rate
+	for _, s := range sources {
+		res.Told.Add(s.told)
+	}
 	return res, errors.Join(err, ctx.Err())
 }
 

@@ -18,6 +18,7 @@ type source struct {
 	keys  keys
 	// steps are the reservations that wait for what comes next, oldest first.
 	steps queue
+	told  Ledger
 }
 
 // step is what comes next for a reservation.
@@ -88,6 +89,18 @@ func (w *Workload) fate(rng *rand.Rand) engine.Op {
 
 // accepted hears that the command of a slot was accepted.
 func (s *source) accepted(sl *slot) {
+	units := int64(s.w.Lines)
+	switch sl.cmd.Op {
+	case engine.OpReserve:
+		s.told.Reserved += units
+		if sl.cmd.TTL == LapseTTL {
+			s.told.Lapsed += units
+		}
+	case engine.OpRelease:
+		s.told.Released += units
+	case engine.OpFulfill:
+		s.told.Fulfilled += units
+	}
 	if sl.then != engine.OpNone {
 		s.steps.put(step{sl.then, sl.cmd.Reservation})
 	}

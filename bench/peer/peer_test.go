@@ -303,8 +303,11 @@ func TestAll(t *testing.T) {
 					t.Error("it does not say what it is")
 				}
 				err = errors.Join(bench.Prepare(t.Context(), target, w), bench.Do(t.Context(), target.Driver, w, "all", 500, 64))
-				if err := errors.Join(err, target.Close()); err != nil {
+				if err := errors.Join(err, target.Verify(), target.Close()); err != nil {
 					t.Fatal(err)
+				}
+				if p.Lossy != strings.Contains(target.Settings, "NOT durable") {
+					t.Error("it does not say whether it is durable")
 				}
 			})
 		}
