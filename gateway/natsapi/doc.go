@@ -8,6 +8,7 @@
 // code's name) and Nats-Service-Error-Code (the HTTP status), and the problem as its payload.
 //
 // micro runs the handlers of an endpoint one after the other, so none here waits: a handler
-// decodes and hands over, and the answer is written by one of a few responders when it comes. An
-// answer never waits for a slow connection either: there is room for as many as can be in flight.
+// decodes and puts the command where one goroutine hands over all that wait, and the answer is sent by
+// another when it comes. An answer never waits for a slow connection either: there is room for as
+// many as can be in flight.
 package natsapi

@@ -1,6 +1,7 @@
 package natsapi
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/skua-stock/skua/engine"
@@ -41,6 +42,7 @@ func (in *incoming) swap() []*call {
 func (s *Server) submit() {
 	var commands []*engine.Command
 	for range s.in.wake {
+		runtime.Gosched() // Whoever can run goes first: under load he has more, which goes along.
 		calls := s.in.swap()
 		if len(calls) == 1 {
 			s.cfg.Port.Submit(&calls[0].message.Command, calls[0].put)

@@ -3,6 +3,7 @@ package natsapi
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -95,6 +96,7 @@ func (b *burst) reset() {
 func (s *Server) respond() {
 	var b burst
 	for range s.out.wake {
+		runtime.Gosched() // As in submit: a burst is sent at once.
 		b = s.out.swap(b)
 		now, most := time.Now(), s.conn.MaxPayload()
 		for i := range b.answers {
