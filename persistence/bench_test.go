@@ -252,7 +252,7 @@ func BenchmarkConvert(b *testing.B) {
 		busy += cpu() - from
 		b.StopTimer()
 		m := store.snapshots.Metrics()
-		bytes += uint64(m.DiskSpaceUsage())
+		bytes += m.DiskSpaceUsage()
 		if err := store.Close(); err != nil {
 			b.Fatal(err)
 		}

@@ -45,4 +45,10 @@ const (
 	pagesRemembered = 10_000
 	// recallShards is how many locks the table of keys has: one for each value of a byte.
 	recallShards = 256
+	// replayRecords and replayBytes bound a piece of the log that recovery goes through at once: what
+	// its records need is read ahead, and has to fit into the processor's cache.
+	replayRecords = 256
+	replayBytes   = 64 << 10
+	// replayPieces is how many pieces may be on their way from the log to the items.
+	replayPieces = 4
 )

@@ -3,37 +3,19 @@ package persistence
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/skua-stock/skua/engine"
-	"github.com/skua-stock/skua/persistence/codec"
 	"github.com/skua-stock/skua/persistence/snapshot"
 	"github.com/skua-stock/skua/persistence/wal"
 )
 
-// recovery brings the snapshots up to the end of the log.
-type recovery struct {
-	store   *Store
-	through uint64 // the snapshots cover the log so far
-	decoder codec.Decoder
-	entry   codec.Entry
-	items   map[string]*recovered
-	last    uint64
-	records uint64
-}
-
-// recovered is an item that the log has records of beyond its snapshot.
-type recovered struct {
-	stock *engine.Stock
-	last  uint64
-	note  *snapshot.Note
-	dirty bool
-}
-
 // recover opens the log, applies to every item what its snapshot lacks, and writes the snapshots.
 func (s *Store) recover() error {
 	start := time.Now()
-	r := &recovery{store: s, items: make(map[string]*recovered)}
+	r := newRecovery(s)
+	defer r.stop()
 	var err error
 	if r.through, err = s.snapshots.Through(); err != nil {
 		return err
@@ -46,9 +28,9 @@ func (s *Store) recover() error {
 	}
 	s.wal, err = wal.Open(s.o.FS.PathJoin(s.dir, logDir), wal.Options{
 		FS: s.o.FS, SegmentBytes: s.o.SegmentBytes, PendingBytesMax: pendingBytesHard,
-		Recover: r.replay, OnFailure: s.o.OnFailure, OnGroup: s.metrics.group, Logger: s.o.Logger,
+		Recover: r.replay, Recovered: r.finish, OnFailure: s.o.OnFailure, OnGroup: s.metrics.group, Logger: s.o.Logger,
 	})
-	if err != nil {
+	if err = errors.Join(r.stop(), err); err != nil {
 		return err
 	}
 	saved, err := s.snapshots.Mark(markSaved)
@@ -67,7 +49,7 @@ func (s *Store) recover() error {
 	if err := r.save(); err != nil {
 		return err
 	}
-	s.o.Logger.Info("recovered", "records", r.records, "items", len(r.items), "through", s.wal.Last(),
+	s.o.Logger.Info("recovered", "records", r.records, "items", len(r.items.all), "through", s.wal.Last(),
 		"seconds", time.Since(start).Seconds())
 	return nil
 }
@@ -120,96 +102,76 @@ func (s *Store) loadBuckets() error {
 	return nil
 }
 
-// replay takes one record of the log.
-func (r *recovery) replay(index uint64, record []byte) error {
-	if r.last == 0 && index > r.through+1 {
-		return fmt.Errorf("the snapshots cover the log through record %d, but it begins at %d: log files are missing, "+
-			"or the snapshots are", r.through, index)
-	}
-	e := &r.entry
-	if err := r.decoder.Entry(record, e); err != nil {
-		return fmt.Errorf("decode record %d: %w", index, err)
-	}
-	s := r.store
-	if e.Epoch < s.epoch {
-		r.last = index
-		return nil // Of an owner that had lost the partition when it wrote.
-	}
-	s.epoch = e.Epoch
-	for _, p := range e.Positions {
-		if int(p.Partition) >= len(s.partitions) {
-			return fmt.Errorf("record %d is of partition %d of %d", index, p.Partition, len(s.partitions))
-		}
-		part := &s.partitions[p.Partition]
-		if part.number != 0 && p.Number != part.number+1 {
-			return fmt.Errorf("record %d has number %d in partition %d after %d", index, p.Number, p.Partition, part.number)
-		}
-		part.number = p.Number
-	}
-	s.lastTime.Store(max(s.lastTime.Load(), int64(e.Record.Time)))
-	if index > s.converted.Load() {
-		s.recall.remember(&e.Record, index)
-	}
-	r.last = index
-	if index <= r.through {
-		return nil
-	}
-	r.records++
-	return r.apply(index)
-}
-
-func (r *recovery) apply(index uint64) (err error) {
-	rec := &r.entry.Record
-	stocks := make([]*engine.Stock, len(rec.SKUs))
-	for i, sku := range rec.SKUs {
-		it := r.items[sku]
-		if it == nil {
-			it = &recovered{}
-			if it.stock, it.last, it.note, err = r.store.snapshots.Load(sku); err != nil {
-				return err
-			}
-			r.items[sku] = it
-		}
-		if index > it.last {
-			stocks[i] = it.stock
-			it.last, it.dirty = index, true
-		}
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("record %d does not fit the state before it: %v", index, p)
-		}
-	}()
-	rec.Apply(stocks)
-	return nil
-}
-
-// save writes what was recovered, so that nothing but the snapshots is needed to go on.
+// save writes what was recovered, so that nothing but the snapshots is needed to go on. Another
+// goroutine checks the items and copies them meanwhile.
 func (r *recovery) save() error {
 	s := r.store
 	if s.epoch == 0 {
 		s.epoch = 1
 	}
-	for sku, it := range r.items {
-		if err := it.stock.Check(); err != nil {
-			return fmt.Errorf("a broken invariant after recovery: %w", err)
-		}
-		if !it.dirty || !it.stock.Exists() {
-			continue
-		}
-		var im engine.Image
-		for it.stock.Capture(&im, recoveredHolds) {
-		}
-		if _, err := s.snapshots.Save(&im, it.last, it.note); err != nil {
-			return fmt.Errorf("recover item %q: %w", sku, err)
-		}
-		it.stock = nil
-	}
-	if len(r.items) == 0 && r.last <= r.through {
+	if len(r.items.all) == 0 && r.last <= r.through {
 		s.safe.Store(min(r.through, s.converted.Load()))
 		return nil
 	}
+	captured := make(chan []image, 2)
+	stop := make(chan struct{})
+	var capturing sync.WaitGroup
+	capturing.Go(func() { r.capture(captured, stop) })
+	err := r.write(captured)
+	close(stop)
+	capturing.Wait()
+	if err != nil {
+		return err
+	}
 	return s.Commit(s.wal.Last())
+}
+
+// image is what is to be written of an item, or what is wrong with it.
+type image struct {
+	engine.Image
+	item *recovered
+	err  error
+}
+
+// capture checks and copies the items.
+func (r *recovery) capture(captured chan<- []image, stop <-chan struct{}) {
+	defer close(captured)
+	for rest := r.items.all; len(rest) > 0; {
+		piece := make([]image, 0, replayRecords)
+		for ; len(piece) < cap(piece) && len(rest) > 0; rest = rest[1:] {
+			im := image{item: rest[0]}
+			if im.err = im.item.stock.Check(); im.err == nil {
+				if !im.item.dirty || !im.item.stock.Exists() {
+					continue
+				}
+				for im.item.stock.Capture(&im.Image, recoveredHolds) {
+				}
+			}
+			im.item.stock = nil
+			piece = append(piece, im)
+		}
+		select {
+		case captured <- piece:
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (r *recovery) write(captured <-chan []image) error {
+	s := r.store
+	for piece := range captured {
+		for i := range piece {
+			im := &piece[i]
+			if im.err != nil {
+				return fmt.Errorf("a broken invariant after recovery: %w", im.err)
+			}
+			if _, err := s.snapshots.Save(&im.Image, im.item.last, im.item.note); err != nil {
+				return fmt.Errorf("recover item %q: %w", im.SKU, err)
+			}
+		}
+	}
+	return nil
 }
 
 // recoveredHolds is how many holds recovery copies at a time.

@@ -133,7 +133,7 @@ func (r *reader) act(rec *engine.Record, a *engine.Act) {
 	flags := r.number(actFlags, "flags")
 	a.Reason = r.reason()
 	if flags&actKey != 0 {
-		r.key(a)
+		a.Fingerprint = r.key(&a.KeyHash)
 	}
 	if flags&actPrincipal != 0 {
 		a.Principal = r.name()
@@ -179,11 +179,11 @@ func (r *reader) act(rec *engine.Record, a *engine.Act) {
 	}
 }
 
-func (r *reader) key(a *engine.Act) {
-	if len(r.b)-r.i < len(a.KeyHash) {
+func (r *reader) key(hash *[16]byte) (fingerprint uint64) {
+	if len(r.b)-r.i < len(hash) {
 		r.short()
-		return
+		return 0
 	}
-	r.i += copy(a.KeyHash[:], r.b[r.i:])
-	a.Fingerprint = r.fixed64()
+	r.i += copy(hash[:], r.b[r.i:])
+	return r.fixed64()
 }

@@ -39,6 +39,18 @@ func BenchmarkDecodeEntry(b *testing.B) {
 	}
 }
 
+func BenchmarkSkim(b *testing.B) {
+	buf := AppendEntry(nil, reserveEntry())
+	var s Skim
+	b.SetBytes(int64(len(buf)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Read(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkAppendHold(b *testing.B) {
 	h := goldenHold()
 	var buf []byte

@@ -118,7 +118,11 @@ type Decoder struct{ names names }
 
 // Entry reads b into e, whose memory is reused; strings and settings stay valid after that. After
 // an error e holds nothing of use.
-func (d *Decoder) Entry(b []byte, e *Entry) error {
+func (d *Decoder) Entry(b []byte, e *Entry) error { return d.EntryOf(nil, b, e) }
+
+// EntryOf is Entry for one who knows the SKUs of the entry already: their names are used, where they
+// are the right ones, and need not be made.
+func (d *Decoder) EntryOf(skus []string, b []byte, e *Entry) error {
 	r := newReader(b, EntryBytesMax, &d.names)
 	r.head(KindRecord, recordVersion)
 	flags := r.byte()
@@ -134,7 +138,7 @@ func (d *Decoder) Entry(b []byte, e *Entry) error {
 		e.Positions = append(e.Positions, p)
 	}
 	for range r.count(skuBytesMin) {
-		e.Record.SKUs = append(e.Record.SKUs, r.name())
+		e.Record.SKUs = append(e.Record.SKUs, r.nameOf(skus, len(e.Record.SKUs)))
 		if e.Prev = append(e.Prev, r.uvarint()); r.err != nil {
 			break
 		}

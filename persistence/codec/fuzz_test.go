@@ -24,7 +24,9 @@ func FuzzEntry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var d Decoder
 		var e, again Entry
-		if d.Entry(b, &e) != nil {
+		err := d.Entry(b, &e)
+		skimAgrees(t, b, &e, err)
+		if err != nil {
 			return
 		}
 		if err := d.Entry(AppendEntry(nil, &e), &again); err != nil {

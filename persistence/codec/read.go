@@ -138,6 +138,18 @@ func (r *reader) name() string {
 	return r.names.of(s)
 }
 
+// nameOf is name for a text that is likely to be the one at a place of a list.
+func (r *reader) nameOf(known []string, i int) string {
+	s := r.bytes()
+	if i < len(known) && known[i] == string(s) {
+		return known[i]
+	}
+	if len(s) == 0 {
+		return ""
+	}
+	return r.names.of(s)
+}
+
 func (r *reader) time() engine.Time { return engine.Time(r.varint()) }
 
 // counts reads the quantities that a mask names and adds them to c.

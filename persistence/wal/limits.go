@@ -38,6 +38,13 @@ const (
 	// FreeGroupsMax is how many used group buffers are kept for the next groups.
 	FreeGroupsMax = ReleaseGroupsMax + 4
 
+	// gatherFrom is how many records a group must have had for the next to be given time, a
+	// gatherStep at a time while it grows by gatherGrowth records in each, until it has gatherMost.
+	gatherFrom   = 64
+	gatherStep   = 100 * time.Microsecond
+	gatherGrowth = 16
+	gatherMost   = 256
+
 	// warmedTogether is for how many waiters memory is read ahead before they are told.
 	warmedTogether = 32
 

@@ -53,6 +53,10 @@ type Options struct {
 	// that validates it. The record is only valid during the call. An error ends Open.
 	Recover func(index uint64, record []byte) error
 
+	// Recovered is called by Open after the last record, before it changes anything. An error ends
+	// Open.
+	Recovered func() error
+
 	// First is the index of the very first record of an empty log, 1 by default.
 	First uint64
 
@@ -89,6 +93,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.Recover == nil {
 		o.Recover = func(uint64, []byte) error { return nil }
+	}
+	if o.Recovered == nil {
+		o.Recovered = func() error { return nil }
 	}
 	if o.OnFailure == nil {
 		o.OnFailure = func(error) {}

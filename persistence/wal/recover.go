@@ -33,7 +33,11 @@ func Open(dir string, o Options) (*Log, error) {
 		}
 	}
 	r := recovery{l: l, next: o.First}
-	if err := r.run(); err != nil {
+	err := r.run()
+	if err == nil {
+		err = o.Recovered()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open log: %w", err), r.closeFiles())
 	}
 	l.durable.Store(r.next - 1)
