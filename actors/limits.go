@@ -45,6 +45,8 @@ const (
 	// pieceCommands is for how many commands memory is read ahead. What they need has to fit into
 	// the processor's cache.
 	pieceCommands = 32
+	// crowdedFrom is from how many commands in flight on the log is better off with larger groups.
+	crowdedFrom = 2048
 	// callsMade is how many calls are made at a time.
 	callsMade = 64
 	// directoryShards is how many locks the directory has; a power of two.

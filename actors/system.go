@@ -427,5 +427,8 @@ func (s *System) Head(sku string, tell func(last uint64, err error)) {
 	}
 }
 
+// Crowded reports whether so many commands wait that a little longer makes no difference.
+func (s *System) Crowded() bool { return s.admission.inFlight() > crowdedFrom }
+
 // Resident is how many SKUs are in memory.
 func (s *System) Resident() int { return int(s.directory.size.Load()) }

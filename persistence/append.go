@@ -100,6 +100,9 @@ func (s *Store) Await(index uint64, w interface{ Durable(error) }) {
 	s.wal.Await(index, w)
 }
 
+// WhenCrowded has the log ask whether very many wait: then it makes larger groups.
+func (s *Store) WhenCrowded(crowded func() bool) { s.wal.WhenCrowded(crowded) }
+
 // Accepting says why changes are not taken now, or nil.
 func (s *Store) Accepting() error {
 	if r := s.refusal.Load(); r != nil {

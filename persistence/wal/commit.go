@@ -115,24 +115,10 @@ func (l *Log) commit(g *group) error {
 	l.sealDue = true
 	l.publish(s, g)
 	l.o.OnGroup(report)
-	if report.Records > gatherFrom {
-		l.gather()
+	if crowded := l.crowded.Load(); crowded != nil && (*crowded)() {
+		time.Sleep(gatherFor)
 	}
 	return nil
-}
-
-// gather gives the next group some time to grow, as long as it does, when the last one was large. An
-// fsync costs a good deal of processor time besides the disk's, and where many are waiting anyway
-// they do not wait longer for a few of them.
-func (l *Log) gather() {
-	for before := l.last.Load(); ; {
-		time.Sleep(gatherStep)
-		now := l.last.Load()
-		if grown := now - before; grown < gatherGrowth || now-l.durable.Load() > gatherMost {
-			return
-		}
-		before = now
-	}
 }
 
 // publish moves the watermark over a group that is on disk.

@@ -45,6 +45,9 @@ const (
 	gatherGrowth = 16
 	gatherMost   = 256
 
+	// gatherFor is how much longer a group grows when very many wait.
+	gatherFor = 200 * time.Microsecond
+
 	// warmedTogether is for how many waiters memory is read ahead before they are told.
 	warmedTogether = 32
 

@@ -143,6 +143,7 @@ type Log struct {
 	last    atomic.Uint64 // last appended; stored under mu
 	first   atomic.Uint64 // oldest held; stored under segMu
 	closed  atomic.Bool   // the files are being closed
+	crowded atomic.Pointer[func() bool]
 
 	mu       sync.Mutex
 	open     *group   // takes the next record
@@ -270,6 +271,11 @@ func (l *Log) groupOf(index uint64) *group {
 
 // Durable is the watermark: every record up to this index is on disk.
 func (l *Log) Durable() uint64 { return l.durable.Load() }
+
+// WhenCrowded has the log ask, after each group, whether very many wait, and let the next group grow a
+// little longer while they do. An fsync takes a good deal of processor time besides the disk's; who
+// waits for many others anyway does not notice.
+func (l *Log) WhenCrowded(crowded func() bool) { l.crowded.Store(&crowded) }
 
 // Last is the index of the last record appended.
 func (l *Log) Last() uint64 { return l.last.Load() }

@@ -69,6 +69,7 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	store.WhenCrowded(system.Crowded)
 	n := &Node{System: system, Store: store, logger: cfg.Logger, stop: make(chan struct{})}
 	n.saver.Go(func() { n.save(cfg.SnapshotEvery) })
 	return n, nil
