@@ -9,14 +9,14 @@ import (
 type Row struct {
 	Workload string `json:"workload"`
 	// Way is the way in, or the name of the peer.
-	Way      string `json:"way"`
-	Peer     bool   `json:"peer,omitempty"`
+	Way  string `json:"way"`
+	Peer bool   `json:"peer,omitempty"`
 	// Lossy says that what was acknowledged may be lost.
 	Lossy bool `json:"lossy,omitempty"`
 	// Floor is the way that this row explains: it does a part of the same and nothing else.
 	Floor string `json:"floor_of,omitempty"`
 	// Wrong says why the books did not agree with what was acknowledged.
-	Wrong string `json:"wrong,omitempty"`
+	Wrong    string `json:"wrong,omitempty"`
 	InFlight int    `json:"in_flight"`
 	// On says what else was done meanwhile.
 	On string `json:"on,omitempty"`

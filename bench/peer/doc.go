@@ -11,7 +11,7 @@
 // that is due is found. Where there was a choice, the peer got what is faster: nothing that is due
 // is looked for meanwhile, stock has no location, and there is no history and there are no events.
 //
-// After a run the books of a peer are checked ([bench.Target] has Verify for that): the units that are gone from the stock, those
-// in the reservations, and those that were acknowledged have to be the same. A peer that does not
-// agree with itself was not measured.
+// After a run the books of a peer are checked ([bench.Target] has Verify for that): the units that
+// are gone from the stock, those in the reservations, and those that were acknowledged have to be
+// the same. A peer that does not agree with itself was not measured.
 package peer

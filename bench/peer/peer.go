@@ -64,7 +64,7 @@ func describe(name string, open opener, windows ...int) bench.Peer {
 			}
 			return &bench.Target{
 				Driver: s.pool, PIDs: s.pids, Dir: dir, Settings: s.settings,
-				Seed:  func(context.Context, bench.Workload) error { return nil }, // It came up with them.
+				Seed:   func(context.Context, bench.Workload) error { return nil }, // It came up with them.
 				Verify: s.verifyAll, Close: s.close,
 			}, nil
 		},

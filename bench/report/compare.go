@@ -3,7 +3,9 @@ package report
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/skua-stock/skua/bench"
@@ -47,28 +49,78 @@ func workload(name string, rows []bench.Row) Section {
 		s.Title = upper(name) + ": " + w.Says()
 	}
 	t := Table{Columns: []string{
-		"-way in", "in flight", "ops/s", "slowest and fastest run", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms",
-		"server CPU µs/op", "client CPU µs/op", "allocs/op", "bytes/op", "peak MiB", "events behind", "-with",
+		"-way in", "in flight", "runs", "ops/s", "slowest and fastest run", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms",
+		"server CPU µs/op", "client CPU µs/op", "allocs/op", "bytes/op", "peak MiB", "events behind", "snapshots", "-with",
 	}}
 	rates := Plot{Name: name + "-rate", Title: upper(name) + ": operations a second", X: "operations a second"}
 	cpu := Plot{Name: name + "-cpu", Title: upper(name) + ": CPU of an operation, server and client", X: "CPU µs an operation"}
+	rows = explained(rows)
 	for _, r := range best(rows) {
 		label := fmt.Sprintf("%s, %d in flight", r.Way, r.InFlight)
-		rates.Bars = append(rates.Bars, Bar{label, []float64{r.Rate}, !r.Peer})
-		cpu.Bars = append(cpu.Bars, Bar{label, []float64{r.ServerCPU, r.ClientCPU}, !r.Peer})
+		rates.Bars = append(rates.Bars, Bar{label, []float64{r.Rate}, !r.Peer && r.Floor == ""})
+		cpu.Bars = append(cpu.Bars, Bar{label, []float64{r.ServerCPU, r.ClientCPU}, !r.Peer && r.Floor == ""})
 	}
 	for _, r := range rows {
 		client := digits(r.ClientCPU)
 		if r.Shared {
 			client = "in it"
 		}
-		t.add(r.Way, count(float64(r.InFlight)), count(r.Rate), count(r.Lowest)+" to "+count(r.Highest), digits(r.P50/1e3), digits(r.P90/1e3),
+		t.add(r.Way, count(float64(r.InFlight)), fmt.Sprintf("%d of %s s", r.Runs, seconds(r.Seconds)), count(r.Rate), spread(&r), digits(r.P50/1e3), digits(r.P90/1e3),
 			digits(r.P99/1e3), digits(r.P999/1e3), digits(r.ServerCPU), client, known(r.Allocs), known(r.Written),
-			count(float64(r.Peak)/(1<<20)), count(float64(r.Lag)), r.On)
+			count(float64(r.Peak)/(1<<20)), count(float64(r.Lag)), snapshots(&r), with(&r))
 	}
 	s.Tables = []Table{t}
 	s.Plots = []Plot{rates, cpu, latencies(name+"-latency", upper(name)+": latency", best(rows))}
 	return s
+}
+
+// explained has each floor directly under the way that it explains.
+func explained(rows []bench.Row) (some []bench.Row) {
+	isFloor := func(r bench.Row) bool { return r.Floor != "" }
+	some = slices.DeleteFunc(slices.Clone(rows), isFloor)
+	for _, f := range rows {
+		if !isFloor(f) {
+			continue
+		}
+		at := len(some) // Where the way was not measured.
+		for i, r := range some {
+			if r.Way == f.Floor || r.Floor == f.Floor {
+				at = i + 1
+			}
+		}
+		some = slices.Insert(some, at, f)
+	}
+	return some
+}
+
+// seconds writes the length of a run.
+func seconds(f float64) string { return strconv.FormatFloat(math.Round(f*10)/10, 'f', -1, 64) }
+
+// spread says how far the runs are apart.
+func spread(r *bench.Row) string {
+	if r.Runs < 2 {
+		return ""
+	}
+	return count(r.Lowest) + " to " + count(r.Highest)
+}
+
+// snapshots says how many there were of a system that has some.
+func snapshots(r *bench.Row) string {
+	if r.Peer || r.Floor != "" {
+		return ""
+	}
+	return strconv.Itoa(r.Snapshots)
+}
+
+// with says what is to be known of a row.
+func with(r *bench.Row) string {
+	switch {
+	case r.Wrong != "":
+		return "does not count: " + r.Wrong
+	case r.Lossy:
+		return "not durable"
+	}
+	return r.On
 }
 
 // best is, of each way, the row with the highest rate, in the order of the rows.

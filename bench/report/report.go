@@ -54,6 +54,9 @@ func (r *Report) Text(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, r.On())
 	for _, s := range r.Sections {
+		if len(s.Tables) == 0 {
+			continue // Text alone is for the page.
+		}
 		fmt.Fprintf(out, "\n%s\n", s.Title)
 		for _, t := range s.Tables {
 			for _, c := range t.Columns {

@@ -35,9 +35,22 @@ func sample() *Report {
 	open.Offered = 20_000
 	shared := row("uniform", "in process", false, 1_234_567, 400)
 	shared.Shared, shared.On = true, "snapshots"
-	sections := Compare([]bench.Row{
-		shared, row("uniform", "NATS", false, 150_000, 900), row("uniform", "A <peer>", true, 20_000, 8000), open, row("hot", "NATS", false, 150_000, 900),
-	}, map[string]string{"A <peer>": "fsync  = on"})
+	pipelined := row("uniform", "NATS", false, 300_000, 5000)
+	pipelined.InFlight, pipelined.Snapshots = 4096, 2
+	alone := row("uniform", "NATS", false, 2000, 500)
+	alone.InFlight = 1
+	floor := row("hot", "floor: a constant", false, 400_000, 300)
+	floor.Floor, floor.Runs = "NATS", 1
+	lossy := row("hot", "A peer that forgets", true, 500_000, 100)
+	lossy.Lossy = true
+	wrong := row("hot", "A peer that is wrong", true, 600_000, 100)
+	wrong.Wrong = "the books are wrong"
+	slow := row("uniform", "A <peer>", true, 100, 8000)
+	rows := []bench.Row{
+		shared, alone, row("uniform", "NATS", false, 150_000, 900), pipelined, slow, row("uniform", "A <peer>", true, 20_000, 8000), open,
+		row("hot", "NATS", false, 150_000, 900), row("hot", "HTTP", false, 50_000, 900), floor, lossy, wrong, row("hot", "A <peer>", true, 4000, 8000),
+	}
+	sections := append(Compare(rows, map[string]string{"A <peer>": "fsync  = on"}), Summary(SideBySide(rows, "NATS"))...)
 	offer := func(f float64) Offer {
 		r := result(1000*min(f, 1), 100*f)
 		r.Offered, r.Missed = 1000*f, int64(1000*max(0, f-1))
@@ -76,6 +89,33 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func TestMarkdown(t *testing.T) { golden(t, "report.md", []byte(sample().Markdown("plots"))) }
+
+// TestSideBySide: what cannot be compared is not, and of the rest the best of each.
+func TestSideBySide(t *testing.T) {
+	result := func(rate, cpu float64) *bench.Result {
+		return &bench.Result{Rate: rate, Cost: bench.Cost{ServerCPU: cpu}}
+	}
+	open, lossy, wrong := result(1000, 1), bench.Row{Workload: "hot", Way: "L", Peer: true, Lossy: true, Result: result(10, 10)},
+		bench.Row{Workload: "hot", Way: "W", Peer: true, Wrong: "x", Result: result(10, 10)}
+	open.Offered = 1000
+	got := SideBySide([]bench.Row{
+		{Workload: "hot", Way: "NATS", InFlight: 4096, Result: result(800, 2)},
+		{Workload: "hot", Way: "NATS", InFlight: 256, Result: result(400, 4)},
+		{Workload: "hot", Way: "NATS", InFlight: 1, Result: result(4, 400)},
+		{Workload: "hot", Way: "HTTP", InFlight: 64, Result: result(4, 400)},
+		{Workload: "hot", Way: "A", Peer: true, InFlight: 1, Result: result(50, 1)},
+		{Workload: "hot", Way: "A", Peer: true, InFlight: 256, Result: result(100, 40)},
+		{Workload: "hot", Way: "A", Peer: true, InFlight: 16_384, Result: open},
+		lossy, wrong,
+		{Workload: "read", Way: "NATS", InFlight: 4096, Result: result(800, 2)},
+	}, "NATS")
+	want := []Side{{
+		Workload: "hot", Peer: "A", PeerInFlight: 256, PeerRate: 100, PeerCPU: 40, Skua: []Ratio{{256, 4, 0.1}, {4096, 8, 0.05}},
+	}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
 
 func TestText(t *testing.T) {
 	var b bytes.Buffer

@@ -22,13 +22,14 @@ type benchCmd struct {
 	Compare    benchCompareCmd    `cmd:"" default:"withargs" help:"Measure workloads and ways in, beside what else is installed."`
 	Saturation benchSaturationCmd `cmd:"" help:"Offer from half to ten times what the engine can do."`
 	Scale      benchScaleCmd      `cmd:"" help:"See what grows with items, holds, lines, cores and the log."`
+	Floor      benchFloorCmd      `cmd:"" hidden:"" help:"Answer with a constant: what the measurements start for themselves."`
 }
 
 // benchFlags are those of all measurements.
 type benchFlags struct {
-	Length        time.Duration `help:"Length of one run." default:"2s"`
+	Length        time.Duration `help:"Length of one run." default:"5s"`
 	Warmup        time.Duration `help:"Time before it that does not count." default:"500ms"`
-	SnapshotEvery time.Duration `help:"How often what changed is written to the snapshots; more often than a server does, so that every run has some of it." default:"2s"`
+	SnapshotEvery time.Duration `help:"How often what changed is written to the snapshots; a server does so every 10 s too." default:"10s"`
 	Connections   int           `help:"Connections of the load over NATS." default:"2"`
 	Batch         int           `help:"Operations in a batch." default:"100"`
 	Dir           string        `help:"Where the data of the runs goes; removed afterwards." default:"" placeholder:"DIR"`
@@ -83,10 +84,14 @@ func (f *benchFlags) measured(o output, name string, measure func(ctx context.Co
 		return err
 	}
 	found, err := measure(ctx, dir)
+	r := report.Report{Title: "Skua benchmarks", Machine: machine, When: time.Now(), Sections: found.sections}
 	if err = errors.Join(err, end()); err != nil {
+		if len(found.sections) > 0 { // What it came to is shown, and written nowhere.
+			fmt.Fprintln(o.err, "not all was measured, and this is what was:")
+			err = errors.Join(err, r.Text(o.err))
+		}
 		return err
 	}
-	r := report.Report{Title: "Skua benchmarks", Machine: machine, When: time.Now(), Sections: found.sections}
 	if f.JSON != "-" {
 		if err := r.Text(o.out); err != nil {
 			return err
@@ -139,6 +144,11 @@ type load struct {
 	workload bench.Workload
 	window   int
 	rate     float64
+	// length, when set, is that of the run; brief says that there is only one and it is short.
+	length time.Duration
+	brief  bool
+	// saves has a snapshot fall into the run.
+	saves bool
 }
 
 // workerRate is how many operations a second one worker of an open loop starts with ease.
@@ -158,9 +168,13 @@ func (r *runner) once(ctx context.Context, s site, w *way, l load, name string) 
 	if l.rate > 0 && !w.waits { // Each wakes at every tick, so no more of them than it takes.
 		workers = min(workers, 1+int(l.rate/workerRate))
 	}
+	length := r.flags.Length
+	if l.length > 0 {
+		length = l.length
+	}
 	return bench.Measure(ctx, t, bench.Plan{
 		Workload: l.workload, Window: l.window, Workers: workers, Rate: l.rate,
-		Warmup: r.flags.Warmup, Length: r.flags.Length, Name: name,
+		Warmup: r.flags.Warmup, Length: length, Name: name,
 	})
 }
 
@@ -172,6 +186,8 @@ type visit struct {
 	workload  bench.Workload
 	site      site
 	dir       string
+	opened    time.Time
+	rows      []*bench.Row // measured since it was opened
 }
 
 // lagMost is how many unpublished events a measurement may leave behind for the next to wait for.
@@ -183,6 +199,7 @@ func (v *visit) open(ctx context.Context) (err error) {
 		return nil
 	}
 	v.dir = v.fresh()
+	v.opened = time.Now()
 	if v.site, err = v.contender.open(ctx, v.dir, v.workload); err != nil {
 		return fmt.Errorf("open %s: %w", v.contender.name, err)
 	}
@@ -191,6 +208,9 @@ func (v *visit) open(ctx context.Context) (err error) {
 		return err
 	}
 	defer shut()
+	if v.contender.ways[0].floor != "" {
+		return nil // It has no items.
+	}
 	err = bench.Prepare(ctx, t, v.workload)
 	runtime.GC() // What was measured before is not to be collected now.
 	return err
@@ -200,6 +220,9 @@ func (v *visit) open(ctx context.Context) (err error) {
 func (v *visit) measure(ctx context.Context, w *way, l load, name string) (*bench.Result, error) {
 	if err := v.open(ctx); err != nil {
 		return nil, err
+	}
+	if l.saves {
+		v.awaitSave(l.length)
 	}
 	r, err := v.once(ctx, v.site, w, l, name)
 	if err != nil {
@@ -211,14 +234,47 @@ func (v *visit) measure(ctx context.Context, w *way, l load, name string) (*benc
 	return r, err
 }
 
-// shut ends the contender, if it is up, and removes its data.
+// awaitSave waits until the next snapshot begins in the middle of a run that begins now. Those of a
+// server come at fixed times from when it was opened.
+func (v *visit) awaitSave(length time.Duration) {
+	every, middle := v.flags.SnapshotEvery, v.flags.Warmup+length/2
+	if _, ok := v.site.(peerSite); ok || v.contender.ways[0].floor != "" {
+		return // There are none.
+	}
+	at := time.Since(v.opened) + middle
+	time.Sleep((every - at%every) % every)
+}
+
+// shut ends the contender, if it is up, when its books agree with what was acknowledged, and
+// removes its data.
 func (v *visit) shut() error {
 	if v.site == nil {
 		return nil
 	}
-	err := errors.Join(v.site.shut(), os.RemoveAll(v.dir))
-	v.site = nil
+	err := v.verify()
+	for _, r := range v.rows {
+		if err != nil {
+			r.Wrong = err.Error()
+		}
+	}
+	err = errors.Join(err, v.site.shut(), os.RemoveAll(v.dir))
+	v.site, v.rows = nil, nil
 	return err
+}
+
+func (v *visit) verify() error {
+	t, shut, err := v.site.target(v.contender.ways[0].name, 1)
+	if err != nil {
+		return err
+	}
+	defer shut()
+	if t.Verify == nil {
+		return nil
+	}
+	if err := t.Verify(); err != nil {
+		return fmt.Errorf("%s, after %s: %w", v.contender.name, v.workload.Name, err)
+	}
+	return nil
 }
 
 func toFile(path string, write func(io.Writer) error) error {

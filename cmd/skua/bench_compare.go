@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/skua-stock/skua/bench"
 	"github.com/skua-stock/skua/bench/peer"
@@ -16,11 +17,13 @@ import (
 // benchCompareCmd measures the workloads over the ways in, and the peers with the same load.
 type benchCompareCmd struct {
 	benchFlags
-	Ways      []string `help:"Ways in: inprocess, inprocess-batch, events (the same with events published), nats, nats-batch, http, http-batch; and peers." default:"inprocess,inprocess-batch,events,nats,nats-batch,http,http-batch,peers"`
-	Workloads []string `help:"Workloads: uniform, hot, zipf, order, life, read, mixed." default:"uniform,hot,zipf,order,life,read,mixed"`
-	Runs      int      `help:"Runs of each, one of all before the next of any; the median by CPU time is shown." default:"3"`
-	InFlight  []int    `help:"Operations in flight, instead of those of each way." placeholder:"N"`
-	Rate      float64  `help:"Operations a second of the open loop, which is run with the uniform workload; 0 is none." default:"20000"`
+	Ways      []string      `help:"Ways in: inprocess, inprocess-batch, events (the same with events published), nats, nats-batch, http, http-batch; floors, which do a part of it and nothing else; and peers." default:"inprocess,inprocess-batch,events,nats,nats-batch,http,http-batch,floors,peers"`
+	Workloads []string      `help:"Workloads: uniform, hot, order, zipf, mixed, life, read." default:"uniform,hot,order,zipf,mixed,life,read"`
+	Quick     bool          `help:"Look in about two minutes: one run of 2 s each of what says most, unless the other flags say otherwise."`
+	Runs      int           `help:"Runs of each, one of all before the next of any; the median by CPU time is shown." default:"3"`
+	Brief     time.Duration `help:"Length of the one run of what is measured briefly: all but the uniform and hot workloads with all in flight, and the peers. 0 is all at length." default:"2s"`
+	InFlight  []int         `help:"Operations in flight, instead of those of each way." placeholder:"N"`
+	Rate      float64       `help:"Operations a second of the open loop, which is run with the uniform workload; 0 is none." default:"20000"`
 }
 
 // openWindow is how many operations may be in flight in an open loop.
@@ -38,19 +41,20 @@ func (f *benchFlags) contenders() []contender {
 	batches := func(window int) int { return connections(window / f.Batch) }
 	all := []contender{
 		{name: "Skua in process", open: f.openInProcess, ways: []way{
-			{name: wayInProcess, on: onButEvents, windows: []int{1, 1024, 8192}, takes: everything},
-			{name: wayInProcessBatch, on: onButEvents, windows: []int{8192}, takes: everything},
+			{name: wayInProcessBatch, on: onButEvents, windows: []int{8192}, judged: []int{8192}, takes: everything},
+			{name: wayInProcess, on: onButEvents, windows: []int{1, 1024, 8192}, judged: []int{8192}, takes: everything},
+		}},
+		{name: "a server of Skua", open: f.openServed, ways: []way{
+			{name: wayNATS, on: onAll, windows: []int{1, 256, 4096}, judged: []int{256, 4096}, takes: everything, workers: lanes},
+			{name: wayHTTP, on: onAll, windows: []int{1, 64}, judged: []int{64}, takes: everything, workers: connections, waits: true},
+			{name: wayNATSBatch, on: onAll, windows: []int{80 * f.Batch}, judged: []int{80 * f.Batch}, takes: mutations, workers: lanes},
+			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, judged: []int{32 * f.Batch}, takes: mutations, workers: batches, waits: true},
 		}},
 		{name: "Skua in process with events", open: f.openInProcessEvents, ways: []way{
 			{name: wayInProcessEvents, on: onAll, windows: []int{8192}, takes: everything},
 		}},
-		{name: "a server of Skua", open: f.openServed, ways: []way{
-			{name: wayNATS, on: onAll, windows: []int{1, 256, 4096}, takes: everything, workers: lanes},
-			{name: wayNATSBatch, on: onAll, windows: []int{80 * f.Batch}, takes: mutations, workers: lanes},
-			{name: wayHTTP, on: onAll, windows: []int{1, 64}, takes: everything, workers: connections, waits: true},
-			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, takes: mutations, workers: batches, waits: true},
-		}},
 	}
+	all = append(all, f.floors()...)
 	for _, p := range peers() {
 		all = append(all, peerContender(p))
 	}
@@ -68,50 +72,20 @@ func checkWays(names []string, more ...string) error {
 	return nil
 }
 
-// chosen are the contenders with the ways that were asked for.
-func (c *benchCompareCmd) chosen() (some []contender) {
-	for _, con := range c.contenders() {
-		con.ways = slices.DeleteFunc(con.ways, func(w way) bool {
-			return !slices.Contains(c.Ways, wayFlags[w.name]) && (!w.peer || !slices.Contains(c.Ways, "peers"))
-		})
-		if len(con.ways) > 0 {
-			some = append(some, con)
-		}
-	}
-	return some
-}
-
-// loads are those of a way and a workload. One client alone is measured with the first workload
-// only, and beside the three that are compared everywhere there is only the longest window.
-func (c *benchCompareCmd) loads(w *way, l bench.Workload) (all []load) {
-	if !w.takes(l) {
-		return nil
-	}
-	windows := w.windows
-	switch {
-	case len(c.InFlight) > 0:
-		windows = c.InFlight
-	case l.Name == "hot" || l.Name == "order":
-		windows = slices.DeleteFunc(slices.Clone(windows), func(n int) bool { return n == 1 })
-	case l.Name != "uniform":
-		windows = windows[len(windows)-1:]
-	}
-	for _, n := range windows {
-		all = append(all, load{l, n, 0})
-	}
-	if l.Name == "uniform" && c.Rate > 0 && (w.peer || w.name == wayNATS) {
-		all = append(all, load{l, openWindow, c.Rate})
-	}
-	return all
-}
-
 func (c *benchCompareCmd) Run(o output) error {
-	if err := checkWays(c.Ways, "peers"); err != nil {
+	if c.Quick {
+		c.preferQuick()
+	}
+	if err := checkWays(c.Ways, "floors", "peers"); err != nil {
 		return err
 	}
 	return c.measured(o, "compare", func(ctx context.Context, dir string) (findings, error) {
 		rows, settings, err := c.measure(ctx, o, dir)
-		return findings{map[string]any{"rows": rows, "settings": settings}, report.Compare(rows, settings)}, err
+		sides := report.SideBySide(rows, wayNATS)
+		return findings{
+			map[string]any{"rows": rows, "settings": settings, "side_by_side": sides},
+			append(report.Compare(rows, settings), report.Summary(sides)...),
+		}, err
 	})
 }
 
@@ -127,7 +101,9 @@ func (c *benchCompareCmd) measure(ctx context.Context, o output, dir string) ([]
 		workloads = append(workloads, w)
 		for _, con := range contenders {
 			for i := range con.ways {
-				total += c.Runs * len(c.loads(&con.ways[i], w))
+				for _, l := range c.loads(&con.ways[i], w) {
+					total += c.runs(l)
+				}
 			}
 		}
 	}
@@ -137,7 +113,7 @@ func (c *benchCompareCmd) measure(ctx context.Context, o output, dir string) ([]
 		for _, w := range workloads {
 			for i := range contenders {
 				if err := c.visit(ctx, o, r, &contenders[i], w, round); err != nil {
-					return nil, nil, err
+					return r.medians(), r.settings, err
 				}
 			}
 		}
@@ -148,8 +124,8 @@ func (c *benchCompareCmd) measure(ctx context.Context, o output, dir string) ([]
 // comparison gathers the runs.
 type comparison struct {
 	runner
-	rows     []bench.Row // in the order of the first round
-	runs     map[string][]bench.Row
+	rows     []*bench.Row // in the order of the first round
+	runs     map[string][]*bench.Row
 	settings map[string]string
 	absent   []string
 }
@@ -158,7 +134,11 @@ type comparison struct {
 func (c *benchCompareCmd) visit(ctx context.Context, o output, r *comparison, con *contender, l bench.Workload, round int) error {
 	count := 0
 	for i := range con.ways {
-		count += len(c.loads(&con.ways[i], l))
+		for _, l := range c.loads(&con.ways[i], l) {
+			if round < c.runs(l) {
+				count++
+			}
+		}
 	}
 	if count == 0 || slices.Contains(r.absent, con.name) {
 		r.bar.add(count)
@@ -167,7 +147,7 @@ func (c *benchCompareCmd) visit(ctx context.Context, o output, r *comparison, co
 	v := &visit{runner: &r.runner, contender: con, workload: l}
 	err := c.measureAll(ctx, r, v, round)
 	err = errors.Join(err, v.shut())
-	if err != nil && con.ways[0].peer && ctx.Err() == nil { // It is not there, or broke; the others can be measured.
+	if err != nil && con.ways[0].peer != nil && ctx.Err() == nil { // It is not there, or broke; the others can be measured.
 		fmt.Fprintf(o.err, "left out from here on: %v\n", err)
 		r.absent = append(r.absent, con.name)
 		r.bar.add(count)
@@ -180,6 +160,10 @@ func (c *benchCompareCmd) measureAll(ctx context.Context, r *comparison, v *visi
 	for i := range v.contender.ways {
 		w := &v.contender.ways[i]
 		for _, l := range c.loads(w, v.workload) {
+			if round >= c.runs(l) {
+				continue
+			}
+			l.length, l.saves = c.length(l), c.saves(l, round)
 			res, err := v.measure(ctx, w, l, fmt.Sprintf("%d-%d-%.0f-%d", round, i, l.rate, l.window))
 			if err != nil {
 				return err
@@ -187,28 +171,33 @@ func (c *benchCompareCmd) measureAll(ctx context.Context, r *comparison, v *visi
 			if p, ok := v.site.(peerSite); ok {
 				r.settings[v.contender.name] = p.Settings
 			}
-			r.add(bench.Row{Workload: l.workload.Name, Way: w.name, Peer: w.peer, On: w.on, InFlight: l.window, Result: res})
+			v.rows = append(v.rows, r.add(w.row(l, res)))
 			r.bar.Increment()
 		}
 	}
 	return nil
 }
 
-func (r *comparison) add(row bench.Row) {
+func (r *comparison) add(row *bench.Row) *bench.Row {
 	key := fmt.Sprint(row.Workload, row.Way, row.InFlight, row.Offered)
 	if r.runs == nil {
-		r.runs = map[string][]bench.Row{}
+		r.runs = map[string][]*bench.Row{}
 	}
 	if r.runs[key] == nil {
 		r.rows = append(r.rows, row)
 	}
 	r.runs[key] = append(r.runs[key], row)
+	return row
 }
 
 func (r *comparison) medians() []bench.Row {
 	rows := make([]bench.Row, len(r.rows))
 	for i, row := range r.rows {
-		rows[i] = bench.Median(r.runs[fmt.Sprint(row.Workload, row.Way, row.InFlight, row.Offered)])
+		var runs []bench.Row
+		for _, run := range r.runs[fmt.Sprint(row.Workload, row.Way, row.InFlight, row.Offered)] {
+			runs = append(runs, *run)
+		}
+		rows[i] = bench.Median(runs)
 	}
 	return rows
 }

@@ -22,12 +22,17 @@ type process struct {
 
 // spawn starts a server with everything embedded on free ports and waits until it is ready.
 func spawn(dir string, more ...string) (*process, error) {
+	args := []string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log", "json"}
+	return launch(append(args, more...)...)
+}
+
+// launch starts this program as another process and waits until it is ready.
+func launch(args ...string) (*process, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--data", dir, "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log", "json"}
-	cmd := exec.Command(exe, append(args, more...)...)
+	cmd := exec.Command(exe, args...)
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func (c *benchSaturationCmd) Run(o output) error {
 		var ways []contender
 		for _, con := range c.contenders() {
 			for _, one := range con.ways {
-				if slices.Contains(c.Ways, wayFlags[one.name]) && one.takes(w) && !one.peer {
+				if slices.Contains(c.Ways, wayFlags[one.name]) && one.takes(w) && one.peer == nil {
 					ways = append(ways, contender{con.name, []way{one}, con.open})
 				}
 			}
@@ -60,7 +60,7 @@ func (c *benchSaturationCmd) saturate(ctx context.Context, v *visit, s *report.S
 	w := &v.contender.ways[0]
 	for _, window := range capacityWindows {
 		if c.Capacity == 0 {
-			res, err := v.measure(ctx, w, load{v.workload, window, 0}, fmt.Sprint("capacity", window))
+			res, err := v.measure(ctx, w, load{workload: v.workload, window: window}, fmt.Sprint("capacity", window))
 			if err != nil {
 				return err
 			}
@@ -69,7 +69,7 @@ func (c *benchSaturationCmd) saturate(ctx context.Context, v *visit, s *report.S
 		v.bar.Increment()
 	}
 	for i, f := range c.Factors {
-		res, err := v.measure(ctx, w, load{v.workload, c.InFlight, f * s.Capacity}, fmt.Sprint("factor", i))
+		res, err := v.measure(ctx, w, load{workload: v.workload, window: c.InFlight, rate: f * s.Capacity}, fmt.Sprint("factor", i))
 		if err != nil {
 			return err
 		}

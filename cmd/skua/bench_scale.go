@@ -112,7 +112,7 @@ func (l *lab) shut() error {
 func (l *lab) measure(w bench.Workload, window int) (*bench.Result, error) {
 	l.next++
 	way := way{name: wayInProcess}
-	return l.once(l.ctx, l.site, &way, load{w, window, 0}, fmt.Sprint("scale", l.next))
+	return l.once(l.ctx, l.site, &way, load{workload: w, window: window}, fmt.Sprint("scale", l.next))
 }
 
 // live is the bytes of the heap that are in use.

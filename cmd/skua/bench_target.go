@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skua-stock/skua/bench"
 	"github.com/skua-stock/skua/cmd/skua/node"
@@ -31,7 +32,19 @@ type way struct {
 	// waits for its answers, on a connection of its own.
 	workers func(window int) int
 	waits   bool
-	peer    bool
+	// judged are the windows that are measured at length, see [benchCompareCmd.brief].
+	judged []int
+	// peer is nil for Skua's own; floor is the way that this one explains.
+	peer  *bench.Peer
+	floor string
+}
+
+// row is what a load on the way took.
+func (w *way) row(l load, res *bench.Result) *bench.Row {
+	return &bench.Row{
+		Workload: l.workload.Name, Way: w.name, Peer: w.peer != nil, Lossy: w.peer != nil && w.peer.Lossy, Floor: w.floor,
+		On: w.on, InFlight: l.window, Result: res,
+	}
 }
 
 // site is a contender that is up.
@@ -73,14 +86,18 @@ type inProcessSite struct {
 	dir    string
 	tell   bool
 	batch  int
+	// metrics are those of the node where there is no server.
+	metrics *prometheus.Registry
+	audit
 }
 
 func (f *benchFlags) openInProcess(_ context.Context, dir string, w bench.Workload) (site, error) {
-	n, err := node.Open(node.Config{Dir: dir, SnapshotEvery: f.SnapshotEvery})
+	metrics := prometheus.NewRegistry()
+	n, err := node.Open(node.Config{Dir: dir, SnapshotEvery: f.SnapshotEvery, Metrics: metrics})
 	if err != nil {
 		return nil, err
 	}
-	return &inProcessSite{node: n, dir: dir, tell: w.Steps(), batch: f.Batch}, nil
+	return &inProcessSite{node: n, dir: dir, tell: w.Steps(), batch: f.Batch, metrics: metrics, audit: audit{workload: w}}, nil
 }
 
 // openInProcessEvents has a whole server in this process, so that events are published meanwhile.
@@ -100,11 +117,16 @@ func (f *benchFlags) openInProcessEvents(_ context.Context, dir string, w bench.
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
-	return &inProcessSite{node: s.node, server: s, dir: dir, tell: w.Steps(), batch: f.Batch}, nil
+	return &inProcessSite{
+		node: s.node, server: s, dir: dir, tell: w.Steps(), batch: f.Batch, metrics: s.metrics, audit: audit{workload: w},
+	}, nil
 }
 
 func (s *inProcessSite) target(way string, _ int) (*bench.Target, func(), error) {
-	t := &bench.Target{Driver: inProcess{s.node, s.tell}, Dir: s.dir}
+	t := &bench.Target{Driver: inProcess{s.node, s.tell}, Dir: s.dir, Told: &s.told, Verify: func() error { return s.verify(s.books) }}
+	if s.metrics != nil {
+		t.Saved = func() (int64, error) { return gathered(s.metrics, savedMetric) }
+	}
 	if way == wayInProcessBatch || way == wayInProcessEvents {
 		t.Driver = together{inProcess{s.node, s.tell}, s.batch}
 	}
@@ -131,6 +153,7 @@ type servedSite struct {
 	flags *benchFlags
 	dir   string
 	tell  bool
+	audit
 }
 
 func (f *benchFlags) openServed(_ context.Context, dir string, w bench.Workload) (site, error) {
@@ -138,7 +161,7 @@ func (f *benchFlags) openServed(_ context.Context, dir string, w bench.Workload)
 	if err != nil {
 		return nil, err
 	}
-	return &servedSite{process: p, flags: f, dir: dir, tell: w.Steps()}, nil
+	return &servedSite{process: p, flags: f, dir: dir, tell: w.Steps(), audit: audit{workload: w}}, nil
 }
 
 func (s *servedSite) shut() error { s.stop(); return nil }
@@ -147,6 +170,8 @@ func (s *servedSite) target(way string, window int) (*bench.Target, func(), erro
 	t := &bench.Target{
 		PIDs: []int{s.cmd.Process.Pid}, Dir: s.dir, Seed: s.seed, Settle: s.settle, Lag: s.lag,
 		Mallocs: func() (int64, error) { return s.metric("go_memstats_mallocs_total") },
+		Saved:   func() (int64, error) { return s.metric(savedMetric) },
+		Told:    &s.told, Verify: func() error { return s.verify(s.books) },
 	}
 	var d interface {
 		bench.Driver
@@ -185,24 +210,23 @@ func (s *servedSite) seed(ctx context.Context, w bench.Workload) error {
 func (p *process) lag() (int64, error) { return p.metric("skua_outbox_lag_records") }
 
 // settleWait bounds the wait for the events of what came before a measurement.
-const settleWait = 5 * time.Minute
+const settleWait = 3 * time.Second
 
 // settle waits until the server has published all events, so that one measurement does not pay
-// for another.
+// for another, but not for long: those that are left then are few, see lagMost.
 func (p *process) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleWait)
-	defer cancel()
-	for {
+	for began := time.Now(); time.Since(began) < settleWait; {
 		lag, err := p.lag()
 		if err != nil || lag == 0 {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d events are not published: %w", lag, ctx.Err())
+			return fmt.Errorf("wait for %d events: %w", lag, ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+	return nil
 }
 
 // peerSite is a peer.
@@ -225,7 +249,7 @@ func peerContender(p bench.Peer) contender {
 		windows = bench.PeerWindows
 	}
 	return contender{
-		name: p.Name, ways: []way{{name: p.Name, on: "", windows: windows, takes: takes, peer: true}},
+		name: p.Name, ways: []way{{name: p.Name, on: "", windows: windows, takes: takes, peer: &p}},
 		open: func(ctx context.Context, dir string, w bench.Workload) (site, error) {
 			t, err := p.Open(ctx, dir, w)
 			if err != nil {

@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // The limits of the command line. Those of the server are settings, or in each package's limits.go.
 const (
 	// partitionsMax bounds the partitions of a data directory.
@@ -8,4 +10,18 @@ const (
 	openingShareMax = 1000
 	// mismatchesShown bounds the mismatches that a replay prints.
 	mismatchesShown = 10
+)
+
+// What the floors of `skua bench` have as the real thing has it.
+const (
+	// Those of the HTTP door.
+	floorReadHeaderTimeout = 10 * time.Second
+	floorReadTimeout       = 60 * time.Second
+	floorWriteTimeout      = 2 * time.Minute
+	floorIdleTimeout       = 2 * time.Minute
+	floorHeaderBytesMax    = 16 << 10
+	// floorRecordBytes is a record of one reservation, in bytes, keyed and with its movement.
+	floorRecordBytes = 96
+	// floorCutEvery is how often the log lets go what is durable.
+	floorCutEvery = 100 * time.Millisecond
 )

@@ -71,6 +71,9 @@ func commandPage(k *kong.Kong) string {
 // leaves are the commands that do something, in order.
 func leaves(all []*kong.Node) (some []*kong.Node) {
 	for _, c := range all {
+		if c.Hidden {
+			continue
+		}
 		if len(c.Children) > 0 {
 			some = append(some, leaves(c.Children)...)
 		} else {
