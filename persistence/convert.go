@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,8 @@ func (s *Store) convertRange(ctx context.Context, first, last uint64, waiting in
 // converter files records under the items that they have events of.
 type converter struct {
 	builder snapshot.Builder
-	decoder codec.Decoder
+	skim    codec.Skim
+	decoder codec.Decoder // only for records that are taken apart
 	entry   codec.Entry
 	part    []byte
 }
@@ -107,22 +109,21 @@ type converter struct {
 // add files a record: whole under the homes of its acts, since that is where a retry looks for
 // it, and under its other items only what is theirs.
 func (c *converter) add(index uint64, record []byte) error {
+	e := &c.skim
+	if err := e.Read(record); err != nil {
+		return fmt.Errorf("decode record %d: %w", index, err)
+	}
+	c.builder.Record(index, int64(e.Time), len(record))
+	eachSkimmedKey(e, c.builder.Key)
+	if len(e.SKUs) == 1 {
+		c.builder.Add(e.SKUs[0], record)
+		return nil
+	}
 	if err := c.decoder.Entry(record, &c.entry); err != nil {
 		return fmt.Errorf("decode record %d: %w", index, err)
 	}
-	r := &c.entry.Record
-	c.builder.Record(index, int64(r.Time), len(record))
-	eachKey(r, c.builder.Key)
-	if len(r.SKUs) == 1 {
-		c.builder.Add(r.SKUs[0], record)
-		return nil
-	}
-	homes := make(map[string]bool, 1)
-	for i := range r.Acts {
-		homes[homeOf(r, &r.Acts[i])] = true
-	}
-	for i, sku := range r.SKUs {
-		if homes[sku] {
+	for i, sku := range e.SKUs {
+		if c.isHome(sku) {
 			c.builder.Add(sku, record)
 			continue
 		}
@@ -132,19 +133,29 @@ func (c *converter) add(index uint64, record []byte) error {
 	return nil
 }
 
+// isHome reports whether a SKU is the home of an act of the record.
+func (c *converter) isHome(sku []byte) bool {
+	for i := range c.skim.Acts {
+		if bytes.Equal(c.skim.Acts[i].Home, sku) {
+			return true
+		}
+	}
+	return false
+}
+
 // retire drops the oldest buckets while the history is too old or too large, but none whose keys
 // must be remembered still.
 func (s *Store) retire() error {
 	buckets := *s.buckets.Load()
-	var bytes uint64
+	var size uint64
 	for _, b := range buckets {
-		bytes += b.Table
+		size += b.Table
 	}
 	now := s.lastTime.Load()
 	for len(buckets) > 0 {
 		b := buckets[0]
 		age := time.Duration(now-b.LastTime) * time.Millisecond
-		if age < s.o.KeyWindowMin || age <= s.o.HistoryAge && bytes <= uint64(s.o.HistoryBytes) {
+		if age < s.o.KeyWindowMin || age <= s.o.HistoryAge && size <= uint64(s.o.HistoryBytes) {
 			break
 		}
 		if b.Last > s.safe.Load() {
@@ -155,7 +166,7 @@ func (s *Store) retire() error {
 		if err := s.snapshots.DropBucket(b.Number); err != nil {
 			return err
 		}
-		bytes -= b.Table
+		size -= b.Table
 		buckets = rest
 	}
 	return nil

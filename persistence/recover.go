@@ -15,7 +15,7 @@ import (
 func (s *Store) recover() error {
 	start := time.Now()
 	r := newRecovery(s)
-	defer r.stop()
+	defer r.stop() //nolint:errcheck // Where it matters it is asked for below.
 	var err error
 	if r.through, err = s.snapshots.Through(); err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -34,6 +33,10 @@ type Builder struct {
 	parts []part
 	arena []byte
 	keys  []byte
+	// What writeTable needs.
+	names  []string
+	ends   []uint32 // of the parts of each SKU, in sorted
+	sorted []part
 }
 
 // part is an entry of one SKU, at a place in the arena.
@@ -49,9 +52,9 @@ func (b *Builder) Begin(number uint32) {
 		b.skus = make(map[string]uint32)
 	}
 	clear(b.skus)
-	*b = Builder{
-		Bucket: Bucket{Number: number}, skus: b.skus, parts: b.parts[:0], arena: b.arena[:0], keys: b.keys[:0],
-	}
+	clear(b.names)
+	b.Bucket = Bucket{Number: number}
+	b.parts, b.arena, b.keys, b.names = b.parts[:0], b.arena[:0], b.keys[:0], b.names[:0]
 }
 
 // Record begins the next record of the log.
@@ -64,12 +67,14 @@ func (b *Builder) Record(index uint64, time int64, bytes int) {
 	b.Bytes += uint64(bytes)
 }
 
-// Add files an entry of the record under a SKU. It is copied.
-func (b *Builder) Add(sku string, entry []byte) {
-	n, ok := b.skus[sku]
+// Add files an entry of the record under a SKU. Both are copied.
+func (b *Builder) Add(sku, entry []byte) {
+	n, ok := b.skus[string(sku)]
 	if !ok {
-		n = uint32(len(b.skus))
-		b.skus[sku] = n
+		n = uint32(len(b.names))
+		name := string(sku)
+		b.names = append(b.names, name)
+		b.skus[name] = n
 	}
 	from := uint32(len(b.arena))
 	b.arena = append(b.arena, entry...)
@@ -110,22 +115,32 @@ func (d *DB) AddBucket(ctx context.Context, b *Builder) error {
 	return nil
 }
 
-// group returns the parts of each SKU, in the order in which they came.
-func (b *Builder) group() [][]part {
-	counts := make([]int, len(b.skus))
+// group sorts the parts by SKU; those of one stay in the order in which they came.
+func (b *Builder) group() {
+	n := len(b.names)
+	b.ends = slices.Grow(b.ends[:0], n+1)[:n+1]
+	clear(b.ends)
 	for i := range b.parts {
-		counts[b.parts[i].sku]++
+		b.ends[b.parts[i].sku+1]++
 	}
-	sorted, bySKU := make([]part, len(b.parts)), make([][]part, len(b.skus))
-	from := 0
-	for i, n := range counts {
-		bySKU[i] = sorted[from : from : from+n]
-		from += n
+	for i := range n {
+		b.ends[i+1] += b.ends[i]
 	}
+	// ends has where each SKU begins now, and each part moves it on.
+	b.sorted = slices.Grow(b.sorted[:0], len(b.parts))[:len(b.parts)]
 	for _, p := range b.parts {
-		bySKU[p.sku] = append(bySKU[p.sku], p)
+		b.sorted[b.ends[p.sku]] = p
+		b.ends[p.sku]++
 	}
-	return bySKU
+}
+
+// partsOf returns the parts of a SKU, once they are grouped.
+func (b *Builder) partsOf(sku uint32) []part {
+	from := uint32(0)
+	if sku > 0 {
+		from = b.ends[sku-1]
+	}
+	return b.sorted[from:b.ends[sku]]
 }
 
 func (d *DB) writeTable(path string, b *Builder) error {
@@ -136,11 +151,11 @@ func (d *DB) writeTable(path string, b *Builder) error {
 	o := d.opts.MakeWriterOptions(6, d.pebble.TableFormat())
 	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)
 	// Sorted as keys are: the zero byte after a SKU sorts before whatever a longer one goes on with.
-	skus := slices.Sorted(maps.Keys(b.skus))
-	bySKU := b.group()
-	var row []byte
-	for _, sku := range skus {
-		parts := bySKU[b.skus[sku]]
+	b.group()
+	slices.Sort(b.names)
+	var row, key []byte
+	for _, sku := range b.names {
+		parts := b.partsOf(b.skus[sku])
 		for len(parts) > 0 {
 			first := parts[0].index
 			row = row[:0]
@@ -154,7 +169,8 @@ func (d *DB) writeTable(path string, b *Builder) error {
 				parts = parts[1:]
 			}
 			b.Table += uint64(len(row))
-			if err := w.Set(historyKey(b.Number, sku, first), row); err != nil {
+			key = appendHistoryKey(key[:0], b.Number, sku, first)
+			if err := w.Set(key, row); err != nil {
 				return errors.Join(err, w.Close())
 			}
 		}
@@ -286,13 +302,19 @@ func (d *DB) HistoryRows(bucket uint32, yield func(sku string, index uint64, ent
 	})
 }
 
-func historyPrefix(bucket uint32, sku string) []byte {
-	k := binary.BigEndian.AppendUint32([]byte{keyHistory}, bucket)
-	return append(append(k, sku...), 0)
-}
+func historyPrefix(bucket uint32, sku string) []byte { return appendHistoryPrefix(nil, bucket, sku) }
 
 func historyKey(bucket uint32, sku string, index uint64) []byte {
-	return binary.BigEndian.AppendUint64(historyPrefix(bucket, sku), index)
+	return appendHistoryKey(nil, bucket, sku, index)
+}
+
+func appendHistoryPrefix(dst []byte, bucket uint32, sku string) []byte {
+	dst = binary.BigEndian.AppendUint32(append(dst, keyHistory), bucket)
+	return append(append(dst, sku...), 0)
+}
+
+func appendHistoryKey(dst []byte, bucket uint32, sku string, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendHistoryPrefix(dst, bucket, sku), index)
 }
 
 func bucketKey(number uint32) []byte { return binary.BigEndian.AppendUint32([]byte{keyBucket}, number) }
