@@ -42,9 +42,12 @@ mutants: ## Build with planted bugs and see that the tests find each.
 	./bench/mutants.sh
 
 bench: build ## Measure everything, and rewrite the tables and plots of docs/reference/benchmarks.md.
-	$(BIN) bench --length 1s --warmup 300ms --page docs/reference/benchmarks.md $(BENCHFLAGS)
+	$(BIN) bench --page docs/reference/benchmarks.md $(BENCHFLAGS)
 	$(BIN) bench saturation --page docs/reference/benchmarks.md $(BENCHFLAGS)
 	$(BIN) bench scale --length 1s --page docs/reference/benchmarks.md $(BENCHFLAGS)
+
+bench-quick: build ## Measure what says most, in about two minutes.
+	$(BIN) bench --quick $(BENCHFLAGS)
 
 bench-peers: ## Install what is measured beside: PostgreSQL and Redis from Debian, and nats-server into bin/.
 	GO="$(GO)" ./bench/peer/install.sh
@@ -54,4 +57,4 @@ check: lint test race ## What has to pass before a change lands.
 clean: ## Remove what was built. Data stays.
 	rm -rf bin
 
-.PHONY: help build run test race lint fuzz crash mutants bench bench-peers check clean
+.PHONY: help build run test race lint fuzz crash mutants bench bench-quick bench-peers check clean
