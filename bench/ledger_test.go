@@ -68,3 +68,31 @@ func TestLedger(t *testing.T) {
 		}
 	}
 }
+
+// TestSaves: a snapshot before the run is none of it, one that is seen twice is one.
+func TestSaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		// They are completed 0.5, 2 and 4.5 s after the beginning.
+		saved := func() (int64, error) {
+			switch d := time.Since(began); {
+			case d < 500*time.Millisecond:
+				return 10, nil
+			case d < 2*time.Second:
+				return 20, nil
+			case d < 4500*time.Millisecond:
+				return 30, nil
+			}
+			return 40, nil
+		}
+		target := &Target{Driver: &answering{after: in(time.Millisecond)}, Saved: saved, Dir: t.TempDir()}
+		p := Plan{Workload: Workload{SKUs: 1, Lines: 1}, Workers: 1, Window: 1, Warmup: time.Second, Length: 4 * time.Second, pause: time.Sleep}
+		r, err := Measure(t.Context(), target, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Snapshots != 2 {
+			t.Errorf("%d snapshots were seen in the time that counts, want 2", r.Snapshots)
+		}
+	})
+}
