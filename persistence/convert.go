@@ -60,6 +60,16 @@ func (s *Store) unconverted() (first, last uint64, waiting int) {
 	return first, last, waiting
 }
 
+// bytesFrom is how large the segment that has a record is.
+func (s *Store) bytesFrom(index uint64) int {
+	for _, seg := range s.wal.Segments() {
+		if seg.First <= index && index <= seg.Last {
+			return int(seg.Bytes)
+		}
+	}
+	return 0
+}
+
 // convertRange makes one bucket.
 func (s *Store) convertRange(ctx context.Context, first, last uint64, waiting int) error {
 	buckets := *s.buckets.Load()
@@ -69,7 +79,7 @@ func (s *Store) convertRange(ctx context.Context, first, last uint64, waiting in
 	}
 	c := &s.converter
 	b := &c.builder
-	b.Begin(number)
+	b.Begin(number, s.bytesFrom(first))
 	tail := s.wal.Tail(first)
 	defer tail.Close()
 	for n := 0; ; n++ {

@@ -46,15 +46,15 @@ type part struct {
 	sku      uint32
 }
 
-// Begin starts a bucket.
-func (b *Builder) Begin(number uint32) {
+// Begin starts a bucket of about so many bytes.
+func (b *Builder) Begin(number uint32, size int) {
 	if b.skus == nil {
 		b.skus = make(map[string]uint32)
 	}
 	clear(b.skus)
 	clear(b.names)
 	b.Bucket = Bucket{Number: number}
-	b.parts, b.arena, b.keys, b.names = b.parts[:0], b.arena[:0], b.keys[:0], b.names[:0]
+	b.parts, b.arena, b.keys, b.names = b.parts[:0], slices.Grow(b.arena[:0], size), b.keys[:0], b.names[:0]
 }
 
 // Record begins the next record of the log.
