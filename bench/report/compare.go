@@ -27,6 +27,9 @@ func Compare(rows []bench.Row, settings map[string]string) (all []Section) {
 		}
 		closed[r.Workload] = append(closed[r.Workload], r)
 	}
+	if len(order) > 0 {
+		all = append(all, legend)
+	}
 	for _, name := range order {
 		all = append(all, workload(name, closed[name]))
 	}
@@ -42,6 +45,16 @@ func Compare(rows []bench.Row, settings map[string]string) (all []Section) {
 	}
 	return all
 }
+
+// legend says how to read the tables of workloads.
+var legend = Section{Title: "How to read the tables", Text: []string{
+	"Runs says how many there were and how long each was; the figures are those of the run with the median CPU time. Snapshots is how many " +
+		"were completed in the measured time of all runs together. Runs are begun so that they meet as many as on a server that runs for as " +
+		"long, rounded; brief ones meet none but by chance.",
+	"A floor does a part of what the way above it does and nothing else, under the same load: what is beyond it is Skua's own. Peak memory " +
+		"is the most since the start, and of several processes, which share some, what they had together at the end. After the runs the books " +
+		"of every system are held against what it acknowledged.",
+}}
 
 func workload(name string, rows []bench.Row) Section {
 	s := Section{Title: upper(name)}
