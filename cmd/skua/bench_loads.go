@@ -85,9 +85,8 @@ func (c *benchCompareCmd) loads(w *way, l bench.Workload) (all []load) {
 	return all
 }
 
-// brief reports whether a load is measured once and briefly. What the product is judged by is
-// measured at length: all in flight that a way takes, and as many as clients over NATS, of one item
-// and of many.
+// brief reports whether a load is measured once and briefly. What the product is judged by first is
+// measured at length, with one item and with many; to do so with everything would take an hour.
 func (c *benchCompareCmd) brief(w *way, l bench.Workload, window int) bool {
 	if c.Brief <= 0 || c.Brief >= c.Length || len(c.InFlight) > 0 {
 		return false

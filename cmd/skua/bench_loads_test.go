@@ -51,8 +51,8 @@ func TestLoads(t *testing.T) {
 		want           []string
 	}{
 		{"what is judged is measured at length", "hot", nil, []string{
-			"in process, batches, 8192: 3 of 5s", "in process, 1024: 1 of 2s", "in process, 8192: 3 of 5s",
-			"NATS, 256: 3 of 5s", "NATS, 4096: 3 of 5s", "HTTP, 64: 3 of 5s", "NATS, batches, 8000: 3 of 5s", "HTTP, batches, 3200: 3 of 5s",
+			"in process, batches, 8192: 3 of 5s", "in process, 1024: 1 of 2s", "in process, 8192: 1 of 2s",
+			"NATS, 256: 3 of 5s", "NATS, 4096: 3 of 5s", "HTTP, 64: 3 of 5s", "NATS, batches, 8000: 3 of 5s", "HTTP, batches, 3200: 1 of 2s",
 			"in process, batches, events, 8192: 1 of 2s",
 			floorNATS + ", 256: 1 of 2s", floorNATS + ", 4096: 1 of 2s", floorHTTP + ", 64: 1 of 2s",
 			floorLog + ", 1024: 1 of 2s", floorLog + ", 8192: 1 of 2s",

@@ -210,7 +210,7 @@ func (s *servedSite) seed(ctx context.Context, w bench.Workload) error {
 func (p *process) lag() (int64, error) { return p.metric("skua_outbox_lag_records") }
 
 // settleWait bounds the wait for the events of what came before a measurement.
-const settleWait = 3 * time.Second
+const settleWait = 5 * time.Second
 
 // settle waits until the server has published all events, so that one measurement does not pay
 // for another, but not for long: those that are left then are few, see lagMost.
