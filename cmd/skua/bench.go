@@ -199,10 +199,10 @@ func (v *visit) open(ctx context.Context) (err error) {
 		return nil
 	}
 	v.dir = v.fresh()
-	v.opened = time.Now()
 	if v.site, err = v.contender.open(ctx, v.dir, v.workload); err != nil {
 		return fmt.Errorf("open %s: %w", v.contender.name, err)
 	}
+	v.opened = time.Now()
 	t, shut, err := v.site.target(v.contender.ways[0].name, 1)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (v *visit) measure(ctx context.Context, w *way, l load, name string) (*benc
 		return nil, err
 	}
 	if l.saves {
-		v.awaitSave(l.length)
+		v.awaitSave(ctx, l.length)
 	}
 	r, err := v.once(ctx, v.site, w, l, name)
 	if err != nil {
@@ -236,13 +236,16 @@ func (v *visit) measure(ctx context.Context, w *way, l load, name string) (*benc
 
 // awaitSave waits until the next snapshot begins in the middle of a run that begins now. Those of a
 // server come at fixed times from when it was opened.
-func (v *visit) awaitSave(length time.Duration) {
+func (v *visit) awaitSave(ctx context.Context, length time.Duration) {
 	every, middle := v.flags.SnapshotEvery, v.flags.Warmup+length/2
 	if _, ok := v.site.(peerSite); ok || v.contender.ways[0].floor != "" {
 		return // There are none.
 	}
 	at := time.Since(v.opened) + middle
-	time.Sleep((every - at%every) % every)
+	select {
+	case <-ctx.Done():
+	case <-time.After((every - at%every) % every):
+	}
 }
 
 // shut ends the contender, if it is up, when its books agree with what was acknowledged, and
