@@ -10,7 +10,9 @@ type pacer struct {
 
 	looked time.Time // when the log was last measured
 	newest uint64    // its end then
-	growth float64   // in records a second
+	growth float64   // in events a second
+	// weight is how many events a record has, as of the last batch: an order has one for each item.
+	weight float64
 
 	refilled time.Time
 	tokens   float64
@@ -26,7 +28,7 @@ func (p *pacer) wait(now time.Time, newest uint64) time.Duration {
 		p.looked, p.newest, p.refilled = now, newest, now.Add(-PaceEvery)
 	}
 	if since := now.Sub(p.looked); since >= PaceEvery {
-		p.growth = float64(newest-p.newest) / since.Seconds()
+		p.growth = float64(newest-p.newest) * max(p.weight, 1) / since.Seconds()
 		p.looked, p.newest = now, newest
 	}
 	rate := max(PaceMin, p.total-PaceWeight*p.growth)
@@ -39,5 +41,10 @@ func (p *pacer) wait(now time.Time, newest uint64) time.Duration {
 	return min(PaceEvery, time.Duration((1-p.tokens)/rate*float64(time.Second)))
 }
 
-// spend notes that events are published.
-func (p *pacer) spend(events int) { p.tokens -= float64(events) }
+// spend notes that the events of some records are published.
+func (p *pacer) spend(events, records int) {
+	p.tokens -= float64(events)
+	if records > 0 {
+		p.weight = float64(events) / float64(records)
+	}
+}

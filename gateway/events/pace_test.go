@@ -10,27 +10,28 @@ import (
 type simulated struct {
 	pacer             pacer
 	now               time.Time
-	newest, published float64
+	each              float64 // events of a record
+	newest, published float64 // in records
 	waited            time.Duration
 }
 
 func newSimulated(total int) *simulated {
-	return &simulated{pacer: pacer{total: float64(total)}, now: time.UnixMilli(1_790_000_000_000)}
+	return &simulated{pacer: pacer{total: float64(total)}, each: 1, now: time.UnixMilli(1_790_000_000_000)}
 }
 
-// run lets the log grow at a rate for a while, and returns how many events were published, and by
+// run lets the log grow at a rate for a while, and returns of how many records the events were published, and by
 // how many records they were behind at most.
 func (s *simulated) run(d time.Duration, rate float64) (published, behind float64) {
 	began := s.published
 	for end := s.now.Add(d); s.now.Before(end); {
 		step := time.Millisecond
-		if batch := min(BatchMessages, s.newest-s.published); batch >= 1 {
+		if batch := min(BatchMessages/s.each, s.newest-s.published); batch >= 1 {
 			if pause := s.pacer.wait(s.now, uint64(s.newest)); pause > 0 {
 				step = pause
 				s.waited += pause
 			} else {
 				s.published += batch
-				s.pacer.spend(int(batch))
+				s.pacer.spend(int(batch*s.each), int(batch))
 				continue
 			}
 		}
@@ -78,6 +79,21 @@ func TestPaceGivesWayAndCatchesUp(t *testing.T) {
 	}
 	if s.newest-s.published >= BatchMessages {
 		t.Errorf("still %v behind", s.newest-s.published)
+	}
+}
+
+// TestPaceCountsEvents: an order is one record and has an event for each item.
+func TestPaceCountsEvents(t *testing.T) {
+	s := newSimulated(PaceDefault)
+	s.each = 4
+	s.run(time.Second, 12_000)
+	if _, behind := s.run(time.Minute, 12_000); behind >= BatchMessages {
+		t.Errorf("at 48,000 events a second: %v records behind", behind)
+	}
+	s.run(time.Second, 30_000)
+	published, _ := s.run(time.Minute, 30_000)
+	if events := published * s.each; events > 1.01*PaceMin*60+BatchMessages {
+		t.Errorf("at 120,000 events a second: published %v in a minute", events)
 	}
 }
 

@@ -121,7 +121,7 @@ func (s *session) follow(until uint64) (err error) {
 		if err := s.publishBatch(); err != nil {
 			return err
 		}
-		s.o.pacer.spend(len(s.batch.events))
+		s.o.pacer.spend(len(s.batch.events), len(s.batch.records))
 	}
 	return s.await(s.events)
 }
