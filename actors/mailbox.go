@@ -193,7 +193,7 @@ func (c *cell) warm(messages []any) {
 	for _, message := range messages {
 		if k, ok := message.(*call); ok {
 			k.now = now
-			if sum += uint64(k.fresh); k.trace != 0 {
+			if sum += k.fresh; k.trace != 0 {
 				sum += c.sys.memory.Warm(k.trace)
 			}
 			if c.stock != nil {

@@ -38,13 +38,6 @@ const (
 	// FreeGroupsMax is how many used group buffers are kept for the next groups.
 	FreeGroupsMax = ReleaseGroupsMax + 4
 
-	// gatherFrom is how many records a group must have had for the next to be given time, a
-	// gatherStep at a time while it grows by gatherGrowth records in each, until it has gatherMost.
-	gatherFrom   = 64
-	gatherStep   = 100 * time.Microsecond
-	gatherGrowth = 16
-	gatherMost   = 256
-
 	// gatherFor is how much longer a group grows when very many wait.
 	gatherFor = 200 * time.Microsecond
 
