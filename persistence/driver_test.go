@@ -27,9 +27,12 @@ func drawSeed(t *testing.T) uint64 {
 
 const dataDir = "dir/data"
 
-// small are options by which a few records make many segments and buckets.
+// small are options by which a few records make many segments and buckets, and recovery scans the
+// items after it has loaded some.
 func small(fs vfs.FS) Options {
-	return Options{FS: fs, Partitions: 4, SegmentBytes: 8 << 10, LogKeep: 1, CacheBytes: 1 << 20, KeyBytes: 1 << 20}
+	return Options{
+		FS: fs, Partitions: 4, SegmentBytes: 8 << 10, LogKeep: 1, CacheBytes: 1 << 20, KeyBytes: 1 << 20, scanFrom: 3,
+	}
 }
 
 func open(t testing.TB, o Options) *Store {

@@ -51,4 +51,11 @@ const (
 	replayBytes   = 64 << 10
 	// replayPieces is how many pieces may be on their way from the log to the items.
 	replayPieces = 4
+	// scanFrom is how many items recovery loads one by one before it thinks of scanning all; it does
+	// when those are one in scanFraction. It keeps at most scanBytesMax bytes of them, in pieces of
+	// scanRoom.
+	scanFrom     = 4096
+	scanFraction = 16
+	scanBytesMax = 512 << 20
+	scanRoom     = 1 << 20
 )

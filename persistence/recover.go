@@ -49,7 +49,7 @@ func (s *Store) recover() error {
 	if err := r.save(); err != nil {
 		return err
 	}
-	s.o.Logger.Info("recovered", "records", r.records, "items", len(r.items.all), "through", s.wal.Last(),
+	s.o.Logger.Info("recovered", "records", r.records, "items", r.loaded, "through", s.wal.Last(),
 		"seconds", time.Since(start).Seconds())
 	return nil
 }
@@ -109,7 +109,7 @@ func (r *recovery) save() error {
 	if s.epoch == 0 {
 		s.epoch = 1
 	}
-	if len(r.items.all) == 0 && r.last <= r.through {
+	if r.loaded == 0 && r.last <= r.through {
 		s.safe.Store(min(r.through, s.converted.Load()))
 		return nil
 	}
@@ -139,6 +139,9 @@ func (r *recovery) capture(captured chan<- []image, stop <-chan struct{}) {
 	for rest := r.items.all; len(rest) > 0; {
 		piece := make([]image, 0, replayRecords)
 		for ; len(piece) < cap(piece) && len(rest) > 0; rest = rest[1:] {
+			if rest[0].stock == nil {
+				continue
+			}
 			im := image{item: rest[0]}
 			if im.err = im.item.stock.Check(); im.err == nil {
 				if !im.item.dirty || !im.item.stock.Exists() {

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/skua-stock/skua/engine"
@@ -20,6 +21,8 @@ type recovery struct {
 	store   *Store
 	through uint64 // the snapshots cover the log so far
 	items   itemTable
+	loaded  int // items
+	scanAt  int // how many must be loaded before it is asked whether to scan all
 	last    uint64
 	records uint64
 	warmth  uint64 // of no meaning; it keeps the reads ahead from being left out
@@ -66,7 +69,7 @@ type replayedItem struct {
 func newRecovery(s *Store) *recovery {
 	r := &recovery{
 		store: s, items: newItemTable(), free: make(chan *piece, replayPieces), full: make(chan *piece, replayPieces),
-		dead: make(chan struct{}), open: newPiece(),
+		dead: make(chan struct{}), open: newPiece(), scanAt: s.o.scanFrom,
 	}
 	for range replayPieces - 1 {
 		r.free <- newPiece()
@@ -189,18 +192,59 @@ func (r *recovery) find(p *piece) error {
 	r.warmth += w
 	for i := range p.items {
 		ri := &p.items[i]
-		if ri.item = r.items.get(ri.hash, ri.sku); ri.item != nil {
-			continue
+		if ri.item = r.items.get(ri.hash, ri.sku); ri.item == nil {
+			ri.item = &recovered{sku: string(ri.sku)}
+			r.items.put(ri.hash, ri.item)
 		}
-		it := &recovered{sku: string(ri.sku)}
-		var err error
-		if it.stock, it.last, it.note, err = r.store.snapshots.Load(it.sku); err != nil {
-			return err
+		if ri.item.stock == nil {
+			if err := r.load(ri.item); err != nil {
+				return err
+			}
 		}
-		r.items.put(ri.hash, it)
-		ri.item = it
 	}
-	return nil
+	return r.scan()
+}
+
+// load takes an item from the snapshots, or from what was scanned of them.
+func (r *recovery) load(it *recovered) (err error) {
+	r.loaded++
+	if it.rows != nil {
+		it.stock, it.last, it.note, err = r.store.snapshots.Restore(it.sku, it.rows)
+		it.rows = nil
+	} else {
+		it.stock, it.last, it.note, err = r.store.snapshots.Load(it.sku)
+	}
+	return err
+}
+
+// scan reads all items of the snapshots, as far as there is room, once so many were loaded one by
+// one that this is likely to be faster for the rest.
+func (r *recovery) scan() error {
+	if r.loaded < r.scanAt {
+		return nil
+	}
+	r.scanAt *= 2
+	n, err := r.store.snapshots.Estimate()
+	if err != nil || r.loaded < n/scanFraction {
+		return err
+	}
+	r.scanAt = math.MaxInt
+	var room []byte
+	size := 0
+	return r.store.snapshots.Scan(func(sku, rows []byte) bool {
+		hash := r.items.hash(sku)
+		if r.items.get(hash, sku) != nil {
+			return true
+		}
+		if len(room)+len(rows) > cap(room) {
+			room = make([]byte, 0, max(scanRoom, len(rows)))
+			size += cap(room)
+		}
+		from := len(room)
+		room = append(room, rows...)
+		r.items.put(hash, &recovered{sku: string(sku), rows: room[from:len(room):len(room)]})
+		return size < scanBytesMax
+	})
 }
 
 // finish waits until everything is applied.
@@ -294,7 +338,8 @@ func (a *applier) one(index uint64, record []byte, items []replayedItem) (err er
 // recovered is an item that the log has records of beyond its snapshot.
 type recovered struct {
 	sku   string
-	stock *engine.Stock
+	rows  []byte        // of the snapshots, until the stock is made of them; nil if they were not scanned
+	stock *engine.Stock // nil until the log has a record of the item
 	last  uint64
 	note  *snapshot.Note
 	dirty bool

@@ -38,6 +38,7 @@ type Options struct {
 	Metrics   prometheus.Registerer
 
 	upkeepEvery time.Duration // upkeepEvery, unless a test says otherwise
+	scanFrom    int           // scanFrom, unless a test says otherwise
 }
 
 func (o *Options) ensureDefaults() {
@@ -70,6 +71,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.upkeepEvery == 0 {
 		o.upkeepEvery = upkeepEvery
+	}
+	if o.scanFrom == 0 {
+		o.scanFrom = scanFrom
 	}
 	if o.OnFailure == nil {
 		o.OnFailure = func(err error) { panic(err) }

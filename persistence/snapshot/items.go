@@ -68,14 +68,22 @@ func (d *DB) Load(sku string) (s *engine.Stock, last uint64, n *Note, err error)
 		s.Track()
 		return s, 0, &noNote, nil
 	}
+	return restore(sku, row, func(c chunk) ([]byte, error) { return d.get(holdsKey(sku, c.number)) })
+}
+
+// restore makes an item of its row and of the chunks of its holds, which it asks for in order.
+func restore(sku string, row []byte, read func(chunk) ([]byte, error)) (s *engine.Stock, last uint64, n *Note, err error) {
 	im, last, expires, chunks, err := decodeItemRow(row)
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("load item %q: %w", sku, err)
 	}
 	im.SKU = sku
-	holds := make(map[uint64]engine.HoldImage)
+	var holds map[uint64]engine.HoldImage
+	if len(chunks) > 0 {
+		holds = make(map[uint64]engine.HoldImage)
+	}
 	for _, c := range chunks {
-		b, err := d.get(holdsKey(sku, c.number))
+		b, err := read(c)
 		if err != nil {
 			return nil, 0, nil, fmt.Errorf("load holds of item %q: %w", sku, err)
 		}
@@ -264,14 +272,32 @@ func appendItemRow(dst []byte, im *engine.Image, last uint64, chunks []chunk) []
 	return codec.AppendItem(dst, im, last)
 }
 
+// chunksOf reads of an item row where the holds are.
+func chunksOf(row []byte) ([]chunk, error) {
+	if len(row) == 0 || row[0] != itemRowVersion {
+		return nil, fmt.Errorf("item row of an unknown version")
+	}
+	r := reader{b: row[1:]}
+	chunks := r.chunks()
+	if r.bad {
+		return nil, fmt.Errorf("item row is cut short")
+	}
+	return chunks, nil
+}
+
+func (r *reader) chunks() (chunks []chunk) {
+	for range r.count() {
+		chunks = append(chunks, chunk{uint32(r.uvarint()), uint32(r.uvarint())})
+	}
+	return chunks
+}
+
 func decodeItemRow(b []byte) (im engine.Image, last uint64, expires engine.Time, chunks []chunk, err error) {
 	if len(b) == 0 || b[0] != itemRowVersion {
 		return im, 0, 0, nil, fmt.Errorf("item row of an unknown version")
 	}
 	r := reader{b: b[1:]}
-	for range r.count() {
-		chunks = append(chunks, chunk{uint32(r.uvarint()), uint32(r.uvarint())})
-	}
+	chunks = r.chunks()
 	expires = engine.Time(r.uvarint())
 	if r.bad {
 		return im, 0, 0, nil, fmt.Errorf("item row is cut short")
