@@ -79,17 +79,21 @@ func (s *System) Save(ctx context.Context) error {
 	return nil
 }
 
-// saveAll writes the cells that were listed. After a failure it only waits for the images that are
-// on their way; the cells that it did not come to are listed again.
+// saveAll writes the cells that were listed, a piece of them at a time. After a failure it only waits
+// for the images that are on their way; the cells that it did not come to are listed again.
 func (s *System) saveAll(ctx context.Context, cells []*cell) (failed error) {
-	done := make(chan *capture, capturesInFlight)
+	v := saver{sys: s, done: make(chan *capture, capturesInFlight)}
 	sent, written := 0, 0
 	for written < sent || failed == nil && sent < len(cells) {
-		for failed == nil && sent < len(cells) && sent-written < capturesInFlight {
-			s.startCapture(cells[sent], done)
-			sent++
+		if failed == nil && sent-written <= capturesInFlight-pieceCommands {
+			n := min(pieceCommands, len(cells)-sent)
+			v.start(cells[sent : sent+n])
+			sent += n
 		}
-		k := <-done
+		if written == sent {
+			continue
+		}
+		k := <-v.done
 		written++
 		if failed == nil {
 			failed = ctx.Err()
@@ -97,6 +101,7 @@ func (s *System) saveAll(ctx context.Context, cells []*cell) (failed error) {
 		if err := s.saveOne(k, failed); failed == nil {
 			failed = err
 		}
+		v.keep(k)
 	}
 	for _, c := range cells[sent:] {
 		c.list()
@@ -104,10 +109,62 @@ func (s *System) saveAll(ctx context.Context, cells []*cell) (failed error) {
 	return failed
 }
 
-// startCapture counts itself in like any sender, past the limits: it must not starve under load.
-func (s *System) startCapture(c *cell, done chan<- *capture) {
-	c.enter()
-	c.post(&capture{cell: c, done: done})
+// saver asks cells for their images.
+type saver struct {
+	sys   *System
+	done  chan *capture
+	spare []*capture
+	mine  [pieceCommands]bool
+	sum   uint64 // of no meaning; it keeps the reads from being left out
+}
+
+// start asks a piece of cells. What they need is read side by side before, as for commands; see
+// warming. Each counts itself in like any sender, past the limits: it must not starve under load.
+func (v *saver) start(cells []*cell) {
+	w := uint64(0)
+	for _, c := range cells {
+		w += uint64(c.entered.Load()) + uint64(c.left.Load())
+	}
+	for i, c := range cells {
+		c.enter()
+		v.mine[i] = c.claim()
+	}
+	for stage := range engine.WarmStages {
+		for i, c := range cells {
+			if v.mine[i] && c.stock != nil {
+				w += c.stock.Warm(stage, 0)
+			}
+		}
+	}
+	v.sum += w
+	for i, c := range cells {
+		if v.mine[i] {
+			c.run(turnsInline) // A claim is held for the reading only: a capture may take long.
+		}
+	}
+	for _, c := range cells {
+		k := v.capture()
+		k.cell, k.done = c, v.done
+		c.post(k)
+	}
+}
+
+func (v *saver) capture() *capture {
+	n := len(v.spare)
+	if n == 0 {
+		return new(capture)
+	}
+	k := v.spare[n-1]
+	v.spare = v.spare[:n-1]
+	return k
+}
+
+// keep takes a capture to use it again. One that failed may still be known to its cell.
+func (v *saver) keep(k *capture) {
+	if k.err == nil && len(v.spare) < capturesInFlight {
+		*k = capture{}
+		v.spare = append(v.spare, k)
+	}
 }
 
 // saveOne writes an image, or sees to it that what it has is not forgotten.
