@@ -19,7 +19,7 @@ func TestFloorsAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := testFlags()
-	f.Length, f.Warmup = 50*time.Millisecond, 10*time.Millisecond
+	f.Length, f.Warmup = 300*time.Millisecond, 10*time.Millisecond
 	for _, con := range f.floors() {
 		t.Run(con.name, func(t *testing.T) {
 			r := &runner{flags: f, dir: t.TempDir(), bar: &bar{}}
