@@ -197,28 +197,31 @@ func BenchmarkRecover(b *testing.B) {
 	}
 }
 
-// BenchmarkSave writes all items, of which each has one hold that is new and every second one an
-// older that is over.
+// BenchmarkSave writes the items that changed, which is most, by so many records each.
 func BenchmarkSave(b *testing.B) {
-	s := newShop(b, filepath.Join(b.TempDir(), "data"), *benchItems)
-	s.save(s.all())
-	var busy time.Duration
-	items := 0
-	b.ReportAllocs()
-	b.ResetTimer()
-	for range b.N {
-		b.StopTimer()
-		saved := s.store.wal.Last()
-		s.sell(*benchItems)
-		dirty := slices.DeleteFunc(s.all(), func(i int) bool { return s.last[i] <= saved })
-		items += len(dirty)
-		b.StartTimer()
-		from := cpu()
-		s.save(dirty)
-		busy += cpu() - from
+	for _, each := range []int{1, 20} {
+		b.Run(fmt.Sprintf("records=%d", each), func(b *testing.B) {
+			s := newShop(b, filepath.Join(b.TempDir(), "data"), *benchItems)
+			s.save(s.all())
+			var busy time.Duration
+			items := 0
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				b.StopTimer()
+				saved := s.store.wal.Last()
+				s.sell(each * *benchItems)
+				dirty := slices.DeleteFunc(s.all(), func(i int) bool { return s.last[i] <= saved })
+				items += len(dirty)
+				b.StartTimer()
+				from := cpu()
+				s.save(dirty)
+				busy += cpu() - from
+			}
+			b.ReportMetric(busy.Seconds()*1e9/float64(items), "cpu-ns/item")
+			s.close()
+		})
 	}
-	b.ReportMetric(busy.Seconds()*1e9/float64(items), "cpu-ns/item")
-	s.close()
 }
 
 // BenchmarkConvert makes buckets of history of the whole log.
