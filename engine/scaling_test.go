@@ -273,3 +273,27 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// BenchmarkTurn reserves one unit on one item, with everything in the cache: what the rules alone take.
+func BenchmarkTurn(b *testing.B) {
+	const holds = 1 << 16 // Then the item begins anew.
+	lines := [...]engine.Line{{SKU: "a", Location: "x", Quantity: 1}}
+	cmd := engine.Command{Op: engine.OpReserve, TTL: 900_000, Key: "k", Lines: lines[:]}
+	var c *crowd
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%holds == 0 {
+			c = newCrowd(b, 0, 1)
+			c.stocks[0].Track()
+		}
+		cmd.Reservation = engine.ReservationRef{Nonce: uint64(i + 1)}
+		c.turn.Begin(engine.Time(i), c.stocks)
+		if r := c.turn.Decide(&cmd); r.Refused() {
+			b.Fatal(r)
+		}
+		if a := c.turn.Record.Answer(0); a.Reservation.State != engine.Active {
+			b.Fatal(a)
+		}
+		c.turn.Record.Apply(c.stocks)
+	}
+}
