@@ -1,10 +1,13 @@
 package actors
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skua-stock/skua/engine"
 )
 
 // busyInvoker posts two messages more in every turn that it is asked to, so that the queue is never
@@ -49,5 +52,18 @@ func TestMailboxThatIsNeverEmpty(t *testing.T) {
 	}
 	if v.longest > 64 {
 		t.Errorf("the queue grew to %d, never more than 3 messages waited", v.longest)
+	}
+}
+
+// A SKU that could not be read may be glanced at before it is forgotten. There is nothing to read ahead.
+func TestWarmWithoutAStock(t *testing.T) {
+	s := &System{clock: newClock(time.Now, 0), partitions: make([]partition, 1)}
+	c := &cell{sys: s, part: &s.partitions[0], sku: "A", hash: hash("A"), fault: errors.New("broken")}
+	c.opened, c.context = true, &busyInvoker{t: t}
+	c.shard().insert(c)
+	cmd := &engine.Command{Op: engine.OpGetItem, SKU: "A"}
+	s.warm([]*call{{errand: s.to("A", cmd)}, {errand: s.to("A", cmd)}})
+	if !c.claim() {
+		t.Error("the mailbox is still claimed")
 	}
 }

@@ -27,7 +27,7 @@ func (s *System) replay(k *call, index uint64) {
 			k.refuse(engine.ErrUnavailable)
 			return
 		}
-		k.fresh = index
+		k.fresh, k.now = index, 0 // Its turn is another one, at another time.
 		k.cell.post(k)
 	})
 }

@@ -96,7 +96,7 @@ func (v *visit) Durable(err error) {
 	case k == nil:
 		v.answer(v.answers)
 	case k.widened && v.answers[0].Refusal.Code == engine.ReservationNotFound:
-		k.widened = false
+		k.widened, k.now = false, 0
 		k.sys.dispatch(k) // It ended on the way: the home knows how.
 	default:
 		k.ans = v.answers[0]

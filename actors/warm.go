@@ -68,7 +68,8 @@ func (s *System) warm(piece []*call) {
 	}
 	for stage := range engine.WarmStages {
 		for i := range t {
-			if t[i].mine {
+			// A SKU that could not be read has no stock until it is forgotten.
+			if t[i].mine && t[i].cell.stock != nil {
 				w += t[i].cell.stock.Warm(stage, t[i].nonce)
 			}
 		}
