@@ -77,6 +77,7 @@ func (w *wheel) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		w.sys.pace("wheel")()
 		now := w.sys.clock.time()
 		skus, next := w.due(now, wheelPiece)
 		for _, sku := range skus {
@@ -122,6 +123,7 @@ func (s *System) loadDeadlines() {
 	defer every.Stop()
 	loaded := engine.Time(-1)
 	for {
+		s.pace("deadlines")()
 		by := s.clock.time() + engine.Time(expiryHorizon.Milliseconds())
 		err := s.snapshots.Expiring(by, func(sku string, at engine.Time) bool {
 			if at > loaded {

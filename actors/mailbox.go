@@ -259,20 +259,32 @@ func (m *mailbox) quiet() bool {
 // workers is the pool that runs mailboxes when no sender does. Its goroutines live long, so that
 // their stacks have grown once and for all.
 type workers struct {
-	queue   chan *cell
+	queue   chan job
 	quit    chan struct{}
 	stopped atomic.Bool
+	pace    func(who string) (wait func())
 	wg      sync.WaitGroup
 }
 
-func newWorkers(n int) *workers {
-	w := &workers{queue: make(chan *cell, workerQueue), quit: make(chan struct{})}
+// job is a mailbox that has messages.
+type job struct {
+	cell *cell
+	wait func()
+}
+
+func (j job) run() {
+	j.wait()
+	j.cell.run(turnsInline)
+}
+
+func newWorkers(n int, pace func(who string) (wait func())) *workers {
+	w := &workers{queue: make(chan job, workerQueue), quit: make(chan struct{}), pace: pace}
 	for range n {
 		w.wg.Go(func() {
 			for {
 				select {
-				case m := <-w.queue:
-					m.run(turnsInline)
+				case j := <-w.queue:
+					j.run()
 				case <-w.quit:
 					return
 				}
@@ -283,14 +295,15 @@ func newWorkers(n int) *workers {
 }
 
 // schedule has a worker run m. It never waits, since workers call it too.
-func (w *workers) schedule(m *cell) {
+func (w *workers) schedule(c *cell) {
+	j := job{c, w.pace("work")}
 	select {
-	case w.queue <- m:
+	case w.queue <- j:
 		if w.stopped.Load() {
 			w.drain()
 		}
 	default:
-		go m.run(turnsInline)
+		go j.run()
 	}
 }
 
@@ -299,8 +312,8 @@ func (w *workers) schedule(m *cell) {
 func (w *workers) drain() {
 	for {
 		select {
-		case m := <-w.queue:
-			go m.run(turnsInline)
+		case j := <-w.queue:
+			go j.run()
 		default:
 			return
 		}

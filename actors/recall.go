@@ -116,8 +116,10 @@ func (r *durableRead) Durable(err error) {
 // commands in flight, how many read at once by readersMax.
 func (s *System) read(f func()) {
 	s.reading.Add(1)
+	wait := s.pace("read")
 	go func() {
 		defer s.reading.Done()
+		wait()
 		s.readers <- struct{}{}
 		defer func() { <-s.readers }()
 		f()

@@ -18,6 +18,7 @@ func (s *System) sweep() {
 			return
 		case <-every.C:
 		}
+		s.pace("sweep")()
 		now := uint32(time.Since(start)/time.Second) + 1
 		s.coarse.Store(now)
 		cutoff := uint32(0)

@@ -28,7 +28,13 @@ type Config struct {
 	// IDKey signs reservation ids; it is made with the data directory.
 	IDKey [16]byte
 	// Now is the wall clock, with its monotonic reading; time.Now by default.
-	Now     func() time.Time
+	Now func() time.Time
+	// Nonce draws the number of a reservation, never zero. By default it cannot be guessed.
+	Nonce func() uint64
+	// Pace takes a place in time for the next round of a goroutine's work, and returns what waits for
+	// it; by default nothing waits. A simulation gives each goroutine moments of its own, so that
+	// what happens does not depend on how they are scheduled.
+	Pace    func(who string) (wait func())
 	Limits  Limits
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
@@ -40,6 +46,8 @@ type System struct {
 	memory    Memory
 	snapshots Snapshots
 	clock     *clock
+	nonce     func() uint64
+	pace      func(who string) (wait func())
 	ids       *ids
 	limits    Limits
 	logger    *slog.Logger
@@ -73,6 +81,12 @@ func New(cfg Config) (*System, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Nonce == nil {
+		cfg.Nonce = nonce
+	}
+	if cfg.Pace == nil {
+		cfg.Pace = func(string) func() { return func() {} }
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -82,14 +96,14 @@ func New(cfg Config) (*System, error) {
 	}
 	s := &System{
 		wal: cfg.Log, memory: cfg.Memory, snapshots: cfg.Snapshots,
-		clock: newClock(cfg.Now, cfg.LastTime), ids: ids, limits: cfg.Limits.withDefaults(),
+		clock: newClock(cfg.Now, cfg.LastTime), nonce: cfg.Nonce, pace: cfg.Pace, ids: ids, limits: cfg.Limits.withDefaults(),
 		logger: cfg.Logger, partitions: make([]partition, cfg.Partitions),
 		readers: make(chan struct{}, readersMax), stop: make(chan struct{}),
 		saving: make(chan struct{}, 1),
 	}
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
 	s.props = s.newProps()
-	s.workers = newWorkers(workersPerCore * runtime.GOMAXPROCS(0))
+	s.workers = newWorkers(workersPerCore*runtime.GOMAXPROCS(0), cfg.Pace)
 	s.admission.sys, s.admission.limit = s, int64(s.limits.InFlight)
 	s.metrics = newMetrics(cfg.Metrics, s)
 	s.wheel = newWheel(s)
@@ -178,7 +192,7 @@ func (s *System) errand(cmd *engine.Command) errand {
 	sku := cmd.SKU
 	switch {
 	case cmd.Op == engine.OpReserve || cmd.Op == engine.OpCommit:
-		cmd.Reservation = engine.ReservationRef{Nonce: nonce()}
+		cmd.Reservation = engine.ReservationRef{Nonce: s.nonce()}
 		sku = cmd.Lines[0].SKU
 	case cmd.Op.Step() || cmd.Op == engine.OpGetReservation:
 		sku = cmd.Reservation.Home
@@ -261,7 +275,7 @@ func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer))
 	steps := 0
 	for _, cmd := range cmds {
 		if cmd.Op == engine.OpReserve || cmd.Op == engine.OpCommit {
-			cmd.Reservation = engine.ReservationRef{Nonce: nonce()}
+			cmd.Reservation = engine.ReservationRef{Nonce: s.nonce()}
 		}
 		if cmd.Op.Step() {
 			steps++

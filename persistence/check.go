@@ -51,7 +51,7 @@ func Check(dir string, fsys vfs.FS) (*Report, error) {
 	if _, err := fsys.Stat(dir); err != nil {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}
-	manifest, err := loadManifest(fsys, dir, 0, false)
+	manifest, err := loadManifest(fsys, dir, 0, nil)
 	if err != nil {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}

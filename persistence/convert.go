@@ -26,6 +26,7 @@ func (s *Store) convert() {
 			return
 		case <-every.C:
 		}
+		s.o.Pace("convert")()
 		for {
 			first, last, waiting := s.unconverted()
 			if last == 0 {
@@ -187,6 +188,7 @@ func (s *Store) upkeep() {
 	every := time.NewTicker(s.o.upkeepEvery)
 	defer every.Stop()
 	for {
+		s.o.Pace("upkeep")()
 		if err := s.cut(); err != nil {
 			s.o.Logger.Error("cut the log", "error", err)
 		}

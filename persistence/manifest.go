@@ -1,7 +1,6 @@
 package persistence
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -37,15 +36,15 @@ func (m *Manifest) Key() (key [16]byte) {
 	return key
 }
 
-// loadManifest reads the manifest, or makes it where there is none and create is set.
-func loadManifest(fsys vfs.FS, dir string, partitions int, create bool) (*Manifest, error) {
+// loadManifest reads the manifest, or makes it where there is none, unless random is nil.
+func loadManifest(fsys vfs.FS, dir string, partitions int, random io.Reader) (*Manifest, error) {
 	path := fsys.PathJoin(dir, manifestName)
 	f, err := fsys.Open(path)
-	if errors.Is(err, fs.ErrNotExist) && create {
+	if errors.Is(err, fs.ErrNotExist) && random != nil {
 		if names, err := fsys.List(fsys.PathJoin(dir, logDir)); err == nil && len(names) > 0 {
 			return nil, fmt.Errorf("there is a log in %s, but no %s: bring it back, it says whose log it is", dir, manifestName)
 		}
-		return makeManifest(fsys, dir, path, partitions)
+		return makeManifest(fsys, dir, path, partitions, random)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open manifest: %w", err)
@@ -68,11 +67,14 @@ func loadManifest(fsys vfs.FS, dir string, partitions int, create bool) (*Manife
 	return m, nil
 }
 
-func makeManifest(fsys vfs.FS, dir, path string, partitions int) (*Manifest, error) {
+func makeManifest(fsys vfs.FS, dir, path string, partitions int, random io.Reader) (*Manifest, error) {
 	var key [16]byte
 	var node [4]byte
-	rand.Read(key[:])
-	rand.Read(node[:])
+	for _, b := range [][]byte{key[:], node[:]} {
+		if _, err := io.ReadFull(random, b); err != nil {
+			return nil, fmt.Errorf("make manifest: %w", err)
+		}
+	}
 	m := &Manifest{
 		Format: manifestFormat, Node: hex.EncodeToString(node[:]), Partitions: partitions,
 		IDKey: hex.EncodeToString(key[:]),

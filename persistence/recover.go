@@ -29,6 +29,7 @@ func (s *Store) recover() error {
 	s.wal, err = wal.Open(s.o.FS.PathJoin(s.dir, logDir), wal.Options{
 		FS: s.o.FS, SegmentBytes: s.o.SegmentBytes, PendingBytesMax: pendingBytesHard,
 		Recover: r.replay, Recovered: r.finish, OnFailure: s.o.OnFailure, OnGroup: s.metrics.group, Logger: s.o.Logger,
+		Random: s.o.Random, Pace: s.o.Pace,
 	})
 	if err = errors.Join(r.stop(), err); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,12 @@ type Options struct {
 	OnFailure func(error)
 	Logger    *slog.Logger
 	Metrics   prometheus.Registerer
+	// Random is where the identity of a new directory and the salts of the log come from,
+	// crypto/rand by default.
+	Random io.Reader
+	// Pace takes a place in time for the next round of a goroutine's work, and returns what waits for
+	// it; by default nothing waits. See wal.Options.
+	Pace func(who string) (wait func())
 
 	upkeepEvery time.Duration // upkeepEvery, unless a test says otherwise
 	scanFrom    int           // scanFrom, unless a test says otherwise
@@ -74,6 +81,12 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.scanFrom == 0 {
 		o.scanFrom = scanFrom
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Pace == nil {
+		o.Pace = func(string) func() { return func() {} }
 	}
 	if o.OnFailure == nil {
 		o.OnFailure = func(err error) { panic(err) }
@@ -152,7 +165,7 @@ func (s *Store) open() (err error) {
 	if s.lock, err = fsys.Lock(fsys.PathJoin(s.dir, lockName)); err != nil {
 		return fmt.Errorf("lock, is another process using it? %w", err)
 	}
-	if s.Manifest, err = loadManifest(fsys, s.dir, s.o.Partitions, true); err != nil {
+	if s.Manifest, err = loadManifest(fsys, s.dir, s.o.Partitions, s.o.Random); err != nil {
 		return err
 	}
 	s.partitions = make([]partition, s.Manifest.Partitions)

@@ -25,6 +25,7 @@ func (l *Log) commitLoop() {
 	defer idle.Stop()
 	for {
 		var err error
+		l.o.Pace("commit")()
 		switch next, g, rolls := l.next(); next {
 		case stepCommit:
 			err = l.commit(g)

@@ -1,8 +1,10 @@
 package wal
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -71,6 +73,15 @@ type Options struct {
 	// Logger hears of a torn tail that was cut off and of a spare segment that could not be made.
 	Logger *slog.Logger
 
+	// Random is where the salts of segments come from, crypto/rand by default. Reading it must not
+	// fail.
+	Random io.Reader
+
+	// Pace takes a place in time for the committer's next look at what has gathered, and returns
+	// what waits for it. By default it looks at once. A simulation gives each goroutine moments of
+	// its own, so that what happens does not depend on how they are scheduled.
+	Pace func(who string) (wait func())
+
 	// ReadOnly makes Open validate and recover without creating or changing anything. Append,
 	// Roll and CutBefore panic.
 	ReadOnly bool
@@ -102,6 +113,12 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.OnGroup == nil {
 		o.OnGroup = func(Group) {}
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Pace == nil {
+		o.Pace = func(string) func() { return func() {} }
 	}
 	if o.sealAfter == 0 {
 		o.sealAfter = SealAfter

@@ -1,10 +1,10 @@
 package wal
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -28,7 +28,7 @@ func (l *Log) beginSegment(number, first uint64) (*segment, error) {
 		return nil, fmt.Errorf("open spare for segment %d: %w", number, err)
 	}
 	s := &segment{
-		segmentHeader: segmentHeader{salt: newSalt(), number: number, first: first},
+		segmentHeader: segmentHeader{salt: newSalt(l.o.Random), number: number, first: first},
 		path:          l.o.FS.PathJoin(l.dir, segmentName(number)),
 		last:          first - 1,
 		end:           headerBytes,
@@ -60,10 +60,10 @@ func (l *Log) nameSegment(s *segment, spare string) error {
 
 // newSalt makes what ties frames to their segment, so that frames of a recycled file's earlier life
 // mean nothing.
-func newSalt() uint64 {
+func newSalt(random io.Reader) uint64 {
 	var b [8]byte
 	for {
-		_, _ = rand.Read(b[:]) // Never fails: it stops the program instead.
+		_, _ = io.ReadFull(random, b[:]) // Never fails: crypto/rand stops the program instead.
 		if salt := binary.LittleEndian.Uint64(b[:]); salt != 0 {
 			return salt
 		}

@@ -33,7 +33,10 @@ type Config struct {
 	Limits        actors.Limits
 	SnapshotEvery time.Duration
 	// Now is the wall clock; time.Now by default.
-	Now     func() time.Time
+	Now func() time.Time
+	// Nonce and Pace are those of actors.Config; Pace is the store's, too.
+	Nonce   func() uint64
+	Pace    func(who string) (wait func())
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -44,6 +47,7 @@ type Node struct {
 	Store *persistence.Store
 
 	logger *slog.Logger
+	pace   func(who string) (wait func())
 	stop   chan struct{}
 	saver  sync.WaitGroup
 }
@@ -56,7 +60,10 @@ func Open(cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	cfg.Store.Logger, cfg.Store.Metrics = cfg.Logger, cfg.Metrics
+	if cfg.Pace == nil {
+		cfg.Pace = func(string) func() { return func() {} }
+	}
+	cfg.Store.Logger, cfg.Store.Metrics, cfg.Store.Pace = cfg.Logger, cfg.Metrics, cfg.Pace
 	store, err := persistence.Open(cfg.Dir, cfg.Store)
 	if err != nil {
 		return nil, err
@@ -64,13 +71,14 @@ func Open(cfg Config) (*Node, error) {
 	system, err := actors.New(actors.Config{
 		Log: store, Memory: memory{store}, Snapshots: store, LastTime: store.LastTime(),
 		Partitions: store.Manifest.Partitions, IDKey: store.Manifest.Key(), Now: cfg.Now,
+		Nonce: cfg.Nonce, Pace: cfg.Pace,
 		Limits: cfg.Limits, Logger: cfg.Logger, Metrics: cfg.Metrics,
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	store.WhenCrowded(system.Crowded)
-	n := &Node{System: system, Store: store, logger: cfg.Logger, stop: make(chan struct{})}
+	n := &Node{System: system, Store: store, logger: cfg.Logger, pace: cfg.Pace, stop: make(chan struct{})}
 	n.saver.Go(func() { n.save(cfg.SnapshotEvery) })
 	return n, nil
 }
@@ -85,6 +93,7 @@ func (n *Node) save(every time.Duration) {
 			return
 		case <-tick.C:
 		}
+		n.pace("save")()
 		if err := n.Save(context.Background()); err != nil {
 			n.logger.Error("snapshot", "error", err)
 		}
