@@ -105,6 +105,8 @@ func route(op, sku, id string) (method, path string) {
 		return http.MethodGet, item
 	case "reserve":
 		return http.MethodPost, "/v1/reservations"
+	case "commit":
+		return http.MethodPost, "/v1/commitments"
 	case "get_reservation":
 		return http.MethodGet, "/v1/reservations/" + id
 	case "batch":
