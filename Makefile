@@ -4,6 +4,8 @@ LINT := bin/golangci-lint
 FUZZTIME ?= 10s
 RACE ?= ./...
 BENCHFLAGS ?=
+SOAKTIME ?= 1h
+SOAKFLAGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -49,6 +51,9 @@ bench: build ## Measure everything, and rewrite the tables and plots of docs/ref
 bench-quick: build ## Measure what says most, in about two minutes.
 	$(BIN) bench --quick $(BENCHFLAGS)
 
+soak: build ## Live with a server for SOAKTIME under half its load, killing it, and write docs/internals/soak.md.
+	$(BIN) bench soak --for $(SOAKTIME) --page docs/internals/soak.md $(SOAKFLAGS)
+
 bench-peers: ## Install what is measured beside: PostgreSQL and Redis from Debian, and nats-server into bin/.
 	GO="$(GO)" ./bench/peer/install.sh
 
@@ -57,4 +62,4 @@ check: lint test race ## What has to pass before a change lands.
 clean: ## Remove what was built. Data stays.
 	rm -rf bin
 
-.PHONY: help build run test race lint fuzz crash mutants bench bench-quick bench-peers check clean
+.PHONY: help build run test race lint fuzz crash mutants bench bench-quick soak bench-peers check clean

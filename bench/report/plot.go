@@ -11,6 +11,8 @@ type Plot struct {
 	// XTicks, when set, are the only ticks of the x axis.
 	XTicks []Tick
 	Lines  []Line
+	// Marks are places on the x axis where something happened: a line goes up there.
+	Marks []float64
 	// Bars, when set, are shown instead of lines, and X names their length.
 	Bars []Bar
 }

@@ -91,14 +91,21 @@ func (pl *Plot) drawLines(p *picture) {
 	p.line(marginLeft, marginTop, marginLeft, bottom, "axis")
 	p.text((marginLeft+right)/2, bottom+34, ` text-anchor="middle"`, pl.X)
 	p.text(0, 0, fmt.Sprintf(` transform="translate(14 %s) rotate(-90)" text-anchor="middle"`, place((marginTop+bottom)/2)), pl.Y)
+	for _, m := range pl.Marks {
+		p.add(`<line x1="%s" y1="%d" x2="%s" y2="%d" stroke="#d55e00" stroke-dasharray="2 3" opacity=".6"/>`,
+			place(x.at(m)), marginTop, place(x.at(m)), plotHeight-marginFoot)
+	}
 	for i, l := range pl.Lines {
 		colour := colours[i%len(colours)]
 		var points []string
 		for _, pt := range l.Points {
 			points = append(points, place(x.at(pt.X))+","+place(y.at(pt.Y)))
 		}
-		p.add(`<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`, strings.Join(points, " "), colour)
+		p.add(`<polyline points="%s" fill="none" stroke="%s" stroke-width="%s"/>`, strings.Join(points, " "), colour, lineWidth(len(points)))
 		for _, pt := range l.Points {
+			if len(l.Points) > dotsMax {
+				break
+			}
 			p.add(`<circle cx="%s" cy="%s" r="2.5" fill="%s"><title>%s: %s, %s</title></circle>`, place(x.at(pt.X)), place(y.at(pt.Y)),
 				colour, html.EscapeString(l.Name), digits(pt.X), digits(pt.Y))
 		}
@@ -106,6 +113,16 @@ func (pl *Plot) drawLines(p *picture) {
 		p.add(`<rect x="%s" y="%s" width="14" height="4" fill="%s"/>`, place(lx), place(ly), colour)
 		p.text(lx+20, ly+7, "", l.Name)
 	}
+}
+
+// dotsMax is how many points a line has that are shown as dots; of more, the line alone is shown.
+const dotsMax = 60
+
+func lineWidth(points int) string {
+	if points > dotsMax {
+		return "1.2"
+	}
+	return "2"
 }
 
 func (pl *Plot) drawBars(p *picture) {

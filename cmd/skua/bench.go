@@ -22,6 +22,7 @@ type benchCmd struct {
 	Compare    benchCompareCmd    `cmd:"" default:"withargs" help:"Measure workloads and ways in, beside what else is installed."`
 	Saturation benchSaturationCmd `cmd:"" help:"Offer from half to ten times what the engine can do."`
 	Scale      benchScaleCmd      `cmd:"" help:"See what grows with items, holds, lines, cores and the log."`
+	Soak       benchSoakCmd       `cmd:"" help:"Live with a server for hours under half its load, killing it now and then, and see what breaks or grows."`
 	Floor      benchFloorCmd      `cmd:"" hidden:"" help:"Answer with a constant: what the measurements start for themselves."`
 }
 
