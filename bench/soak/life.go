@@ -201,7 +201,7 @@ func (s *soak) kills(ctx context.Context, args []string) error {
 		}
 		death := time.Now().Add(life)
 		for time.Now().Before(death) {
-			if time.Now().After(until) || ctx.Err() != nil {
+			if over := time.Now().After(until); over || ctx.Err() != nil { //nolint:nilerr // An end before its time is one.
 				return nil
 			}
 			if ended, err := s.process.Ended(); ended {

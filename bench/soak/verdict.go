@@ -25,8 +25,8 @@ const (
 	slack        = 0.15
 	alikeFrom    = 20.0 // seconds of age from which lives are compared
 	alikeTo      = 80.0
-	settledShare = 0.3 // of the run: what has a bound has reached it by then
-	longLife     = 600.0 // seconds of a life that is long enough to be compared with itself
+	settledShare = 0.3    // of the run: what has a bound has reached it by then
+	longLife     = 600.0  // seconds of a life that is long enough to be compared with itself
 	longRun      = 1200.0 // seconds of a run in which all that the server keeps has reached its bounds
 )
 
