@@ -41,6 +41,7 @@ type batch struct {
 	results   []byte
 	succeeded [len(plainShapes)]int
 	reader    *Reader
+	who       *Caller
 }
 
 // member is one operation of a batch: it has a problem, or a command that is handed over.
@@ -89,21 +90,23 @@ func (b *batch) free() {
 		return
 	}
 	b.members, b.results = nil, b.results[:0]
-	b.port, b.bunch.file, b.reader, b.succeeded = nil, nil, nil, [len(plainShapes)]int{}
+	b.port, b.bunch.file, b.reader, b.who, b.succeeded = nil, nil, nil, nil, [len(plainShapes)]int{}
 	select {
 	case batches <- b:
 	default:
 	}
 }
 
-// Batch does a batch and writes a [BatchAnswer].
-func (r *Reader) Batch(ctx context.Context, b, raw []byte) ([]byte, *Problem) {
+// Batch does a batch and writes a [BatchAnswer]. Whether the caller may is decided for each operation
+// by itself.
+func (r *Reader) Batch(ctx context.Context, who *Caller, b, raw []byte) ([]byte, *Problem) {
 	run := takeBatch()
-	run.port, run.reader = r.Port, r
+	run.port, run.reader, run.who = r.Port, r, who
 	policy, p := run.decode(raw)
 	if p != nil {
 		return b, p
 	}
+	run.look(ctx)
 	run.start(len(run.members), r.Port, run.write)
 	run.results = slices.Grow(run.results, len(run.members)*resultBytes)
 	switch {
@@ -138,7 +141,7 @@ func (b *batch) decode(raw []byte) (policy string, p *Problem) {
 	if ok {
 		for i := range b.members {
 			m := b.members[i]
-			m.problem = Check(b.port, &m.message.Command, m.message.ID.S)
+			m.problem = Check(b.port, b.who, &m.message.Command, m.message.ID.S)
 		}
 		return policy, nil
 	}
@@ -152,7 +155,7 @@ func (b *batch) decode(raw []byte) (policy string, p *Problem) {
 	}
 	for _, raw := range req.Operations {
 		m := b.another()
-		m.problem = m.decode(b.port, raw)
+		m.problem = m.decode(b.port, b.who, raw)
 	}
 	return policy, nil
 }
@@ -178,7 +181,7 @@ func checkBatch(req *BatchRequest) (policy string, p *Problem) {
 	return policy, nil
 }
 
-func (m *member) decode(port Port, raw jsontext.Value) *Problem {
+func (m *member) decode(port Port, who *Caller, raw jsontext.Value) *Problem {
 	if raw.Kind() != '{' {
 		return Invalid("", "an operation must be a JSON object, is %s", kindNames[raw.Kind()])
 	}
@@ -197,7 +200,7 @@ func (m *member) decode(port Port, raw jsontext.Value) *Problem {
 		return p
 	}
 	m.message.Command.Key = m.message.Key.S
-	return Check(port, &m.message.Command, m.message.ID.S)
+	return Check(port, who, &m.message.Command, m.message.ID.S)
 }
 
 // together does the batch in one turn.

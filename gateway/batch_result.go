@@ -28,6 +28,9 @@ func (b *batch) appendResult(to []byte, i int) []byte {
 		m.problem = TimedOut(AnswerWait)
 	}
 	if m.problem != nil {
+		if m.operation != nil {
+			b.who.Report(m.operation.Name, m.problem)
+		}
 		return m.appendProblem(to, m.problem, b.reader.Metrics)
 	}
 	return append(to, b.results[m.from:m.to]...)

@@ -62,10 +62,11 @@ func BenchmarkBatch(b *testing.B) {
 	raw = append(raw[:len(raw)-1], "]}"...)
 	r := Reader{Port: &bursts{most: operations}, Metrics: NewMetrics(prometheus.NewRegistry()).Door("bench")}
 	var out []byte
+	who := new(Caller)
 	b.ReportAllocs()
 	for b.Loop() {
 		var p *Problem
-		if out, p = r.Batch(context.Background(), out[:0], raw); p != nil {
+		if out, p = r.Batch(context.Background(), who, out[:0], raw); p != nil {
 			b.Fatal(p)
 		}
 	}

@@ -196,9 +196,13 @@ func (m *Message) Reset() {
 	*m = Message{lines: lines[:0]}
 }
 
-// Check is the last step before a command is handed over: is it valid by itself, and does it
-// name a reservation that can be.
-func Check(port Port, c *engine.Command, id string) *Problem {
+// Check is the last step before a command is handed over: may the caller give it, is it valid by
+// itself, and does it name a reservation that can be. The command is the caller's from then on. A
+// step for which [Caller.MustLook] is not decided by that alone.
+func Check(port Port, who *Caller, c *engine.Command, id string) *Problem {
+	if p := who.Admit(c); p != nil {
+		return p
+	}
 	if r := c.Validate(); r.Refused() {
 		return Refused(&r)
 	}

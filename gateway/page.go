@@ -3,9 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway/access"
 )
 
 // Reader answers the reads that are more than one command: the list of items and the history of
@@ -29,7 +31,7 @@ func pageSize(limit Integer) (int, *Problem) {
 }
 
 // Items writes an [ItemPage].
-func (r *Reader) Items(ctx context.Context, b []byte, limit Integer, cursor string) ([]byte, string, *Problem) {
+func (r *Reader) Items(ctx context.Context, who *Caller, b []byte, limit Integer, cursor string) ([]byte, string, *Problem) {
 	size, p := pageSize(limit)
 	if p != nil {
 		return b, "", p
@@ -38,7 +40,7 @@ func (r *Reader) Items(ctx context.Context, b []byte, limit Integer, cursor stri
 	if p != nil {
 		return b, "", p
 	}
-	skus, err := r.Books.SKUs(ctx, after, size+1)
+	skus, err := r.names(ctx, who.Grant, after, size+1)
 	if err != nil {
 		return b, "", readFailed(ctx, err)
 	}
@@ -48,7 +50,7 @@ func (r *Reader) Items(ctx context.Context, b []byte, limit Integer, cursor stri
 		next = ItemsCursor(skus[size-1])
 	}
 	b = append(b, `{"items":[`...)
-	if b, p = r.items(ctx, b, skus); p != nil {
+	if b, p = r.items(ctx, who, b, skus); p != nil {
 		return b, "", p
 	}
 	return appendNext(append(b, ']'), next), next, nil
@@ -56,7 +58,7 @@ func (r *Reader) Items(ctx context.Context, b []byte, limit Integer, cursor stri
 
 // items reads items, some at a time, and writes them with commas between. Each is written while
 // its answer is lent, and put in its place at the end.
-func (r *Reader) items(ctx context.Context, b []byte, skus []string) ([]byte, *Problem) {
+func (r *Reader) items(ctx context.Context, who *Caller, b []byte, skus []string) ([]byte, *Problem) {
 	var views []byte
 	places := make([]struct{ from, to int }, len(skus))
 	var failed *Problem
@@ -66,7 +68,7 @@ func (r *Reader) items(ctx context.Context, b []byte, skus []string) ([]byte, *P
 			return
 		}
 		places[i].from = len(views)
-		if p := ProblemIn(a); p != nil {
+		if a, p := Seen(who.Grant, engine.OpGetItem, a); p != nil {
 			failed = p
 		} else {
 			views = AppendItem(views, a.Item)
@@ -95,10 +97,47 @@ func (r *Reader) items(ctx context.Context, b []byte, skus []string) ([]byte, *P
 	return b, nil
 }
 
+// names lists items that a grant is for. Each of its prefixes is a range of names, and what lies
+// between them is not read.
+func (r *Reader) names(ctx context.Context, g *access.Grant, after string, n int) ([]string, error) {
+	if g == nil || len(g.Prefixes) == 0 {
+		return r.Books.SKUs(ctx, after, n)
+	}
+	var all []string
+	for _, prefix := range g.Prefixes {
+		from := max(after, justBefore(prefix))
+		for within := true; within && len(all) < n; {
+			page, err := r.Books.SKUs(ctx, from, n-len(all))
+			if err != nil {
+				return nil, err
+			}
+			within = len(page) == n-len(all)
+			for _, sku := range page {
+				if !strings.HasPrefix(sku, prefix) {
+					within = false
+					break
+				}
+				all, from = append(all, sku), sku
+			}
+		}
+	}
+	return all, nil
+}
+
+// justBefore is text that is before every name with a prefix, and after every name that is before
+// those. A prefix has no zero byte, so that its last one has a predecessor.
+func justBefore(prefix string) string {
+	last := len(prefix) - 1
+	return prefix[:last] + string([]byte{prefix[last] - 1}) + strings.Repeat("\xff", engine.NameBytesMax)
+}
+
 // History writes a [MovementPage].
-func (r *Reader) History(ctx context.Context, b []byte, sku string, limit Integer, cursor string) ([]byte, string, *Problem) {
+func (r *Reader) History(ctx context.Context, who *Caller, b []byte, sku string, limit Integer, cursor string) ([]byte, string, *Problem) {
 	if bad := engine.ValidName(sku); bad != "" {
 		return b, "", Invalid("sku", "sku %s", bad)
+	}
+	if p := Denied(who.Grant.Item("sku", sku)); p != nil {
+		return b, "", p
 	}
 	size, p := pageSize(limit)
 	if p != nil {
@@ -114,17 +153,23 @@ func (r *Reader) History(ctx context.Context, b []byte, sku string, limit Intege
 	}
 	if len(h.Movements) == 0 && before == 0 {
 		// Nothing was found: because nothing is kept, or because there is no such item.
-		if _, p := r.items(ctx, nil, []string{sku}); p != nil {
+		if _, p := r.items(ctx, who, nil, []string{sku}); p != nil {
 			return b, "", p
 		}
 	}
 	next := ""
 	b = append(b, `{"movements":[`...)
+	first := true
 	for i := range h.Movements {
-		if i > 0 {
+		m := who.Grant.Movement(&h.Movements[i])
+		if m == nil {
+			continue
+		}
+		if !first {
 			b = append(b, ',')
 		}
-		b = AppendMovement(b, &h.Movements[i], r.Port.AppendReservationID)
+		first = false
+		b = AppendMovement(b, m, r.Port.AppendReservationID)
 	}
 	if n := len(h.Movements); h.More && n > 0 {
 		next = HistoryCursor(h.Movements[n-1].Sequence)

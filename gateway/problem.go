@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway/access"
 )
 
 // ProblemKind is one row of the table that turns a refusal into what a client sees, at both doors.
@@ -45,6 +46,8 @@ type Problem struct {
 	// Current is what a failed compare-and-set met, when HasCurrent.
 	Current    int64
 	HasCurrent bool
+	// Access is why access was refused, when it was.
+	Access access.Reason
 	// Cause is the error behind an internal problem: for the log, never for the client.
 	Cause error
 }
@@ -101,9 +104,10 @@ func ProblemIn(a *engine.Answer) *Problem {
 // KindOf returns the kind of a refusal.
 func KindOf(c engine.Code) *ProblemKind { return &refusals[c] }
 
-// Kinds lists every kind: the refusals in their order of precedence, then those of the doors.
+// Kinds lists every kind: those of access, the refusals in their order of precedence, then the others
+// of the doors.
 func Kinds() []*ProblemKind {
-	var all []*ProblemKind
+	all := []*ProblemKind{Unauthenticated, PermissionDenied}
 	for _, c := range engine.Codes() {
 		all = append(all, KindOf(c))
 	}
@@ -113,6 +117,19 @@ func Kinds() []*ProblemKind {
 
 // The kinds that belong to the doors.
 var (
+	Unauthenticated = &ProblemKind{
+		Code: "UNAUTHENTICATED", Status: http.StatusUnauthorized, Title: "There is no valid token",
+		Cause: "The server asks for an API token, and the request has none, one that is not known or was revoked, or one that " +
+			"has expired.",
+		Remedy: "Send `Authorization: Bearer skua_...` (on NATS: the same header of the message) with a token of `skua token new`.",
+	}
+	PermissionDenied = &ProblemKind{
+		Code: "PERMISSION_DENIED", Status: http.StatusForbidden, Title: "The token is not for this",
+		Cause: "The token lacks the scope of the operation, or the request names a location or an item that the token is not for. " +
+			"`detail` says which. Without authentication: the request comes from a web page of another origin, or names a host " +
+			"that this server is not.",
+		Remedy: "Use a token that has the scope and the restriction that `detail` names.",
+	}
 	PayloadTooLarge = &ProblemKind{
 		Code: "PAYLOAD_TOO_LARGE", Status: http.StatusRequestEntityTooLarge, Title: "The body is too large",
 		Cause:  "The body of the request, or its number of operations, is over the limit that the detail names.",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/gateway"
+	"github.com/skua-stock/skua/gateway/access"
 )
 
 // stream is one open event stream.
@@ -30,15 +31,18 @@ type stream struct {
 	pending []byte
 }
 
-// filter says which movements a stream tells; an empty one says all.
+// filter says which movements a stream tells; an empty one says all. The grant shows some in part.
 type filter struct {
 	sku       string
 	locations []string
+	grant     *access.Grant
 }
 
-func (f *filter) wants(m *engine.Movement) bool {
-	return (f.sku == "" || f.sku == m.SKU) &&
-		(len(f.locations) == 0 || slices.Contains(f.locations, m.Level.Location))
+func (f *filter) shown(m *engine.Movement) *engine.Movement {
+	if f.sku != "" && f.sku != m.SKU || len(f.locations) > 0 && !slices.Contains(f.locations, m.Level.Location) {
+		return nil
+	}
+	return f.grant.Movement(m)
 }
 
 // flushAt is how much is gathered, in bytes, while more events are at hand.
@@ -50,6 +54,7 @@ func (s *Server) events(c echo.Context) error {
 	x := takeExchange(c)
 	defer x.free()
 	if p := s.guarded(x, s.stream); p != nil {
+		x.reportAs("events", p)
 		s.writeProblem(x, p)
 		s.metrics.Answered(nil, p, time.Since(started))
 	}
@@ -57,12 +62,16 @@ func (s *Server) events(c echo.Context) error {
 }
 
 func (s *Server) stream(x *exchange) *gateway.Problem {
+	if p := s.admit(x, gateway.EventsScope); p != nil {
+		return p
+	}
 	// What is kept is not known before the server is ready: a client that resumes must not be told
 	// then that its events are gone.
 	if p := s.unready(); p != nil {
 		return p
 	}
 	st := &stream{server: s, out: x, to: http.NewResponseController(x.Response())}
+	st.filter.grant = x.who.Grant
 	if p := st.parse(); p != nil {
 		return p
 	}
@@ -79,6 +88,15 @@ func (s *Server) stream(x *exchange) *gateway.Problem {
 	ctx, cancel := context.WithCancel(x.Request().Context())
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
+	if over := x.who.Grant.Over(); over != nil {
+		go func() {
+			select {
+			case <-over: // The client finds out by its next request.
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
 	follower := s.cfg.Feed.Follow(st.index)
 	err := st.run(ctx, follower)
 	if closed := follower.Close(); closed != nil {
@@ -107,6 +125,9 @@ func (st *stream) parse() *gateway.Problem {
 		if bad := engine.ValidName(values[0]); bad != "" {
 			return gateway.Invalid("sku", "sku %s", bad)
 		}
+		if p := gateway.Denied(st.filter.grant.Item("sku", values[0])); p != nil {
+			return p
+		}
 		st.filter.sku = values[0]
 	}
 	st.filter.locations = query["location"]
@@ -116,6 +137,9 @@ func (st *stream) parse() *gateway.Problem {
 	for _, location := range st.filter.locations {
 		if bad := engine.ValidName(location); bad != "" {
 			return gateway.Invalid("location", "location %s", bad)
+		}
+		if p := gateway.Denied(st.filter.grant.At("location", location)); p != nil {
+			return p
 		}
 	}
 	from := query.Get("from")
@@ -211,7 +235,11 @@ func (st *stream) tell(index uint64, r *engine.Record) {
 	count := 0
 	r.Movements(func(int, *engine.Movement) bool { count++; return true })
 	r.Movements(func(n int, m *engine.Movement) bool {
-		if n < skip || !st.filter.wants(m) {
+		if n < skip {
+			return true
+		}
+		shown := st.filter.shown(m)
+		if shown == nil {
 			return true
 		}
 		id := gateway.EventCursor(index, n+1)
@@ -222,9 +250,9 @@ func (st *stream) tell(index uint64, r *engine.Record) {
 		b := append(st.pending, "id: "...)
 		b = append(b, id...)
 		b = append(b, "\nevent: "...)
-		b = append(b, m.Type.String()...)
+		b = append(b, shown.Type.String()...)
 		b = append(b, "\ndata: "...)
-		b = gateway.AppendMovement(b, m, st.server.cfg.Port.AppendReservationID)
+		b = gateway.AppendMovement(b, shown, st.server.cfg.Port.AppendReservationID)
 		st.pending = append(b, "\n\n"...)
 		return true
 	})

@@ -29,6 +29,7 @@ const (
 type exchange struct {
 	echo.Context
 	requestID string
+	who       gateway.Caller
 	out       *buffer
 	// values are those of the headers of the answer, in one allocation.
 	values []string
@@ -70,8 +71,12 @@ func (s *Server) handle(o *gateway.Operation, do func(x *exchange) *gateway.Prob
 		s.inFlight.Add(1)
 		defer s.inFlight.Add(-1)
 		x := takeExchange(c)
-		p := s.guarded(x, do)
+		p := s.enter(x, o)
+		if p == nil {
+			p = s.guarded(x, do)
+		}
 		if p != nil {
+			x.report(o, p)
 			s.writeProblem(x, p)
 		}
 		took := time.Since(started)
@@ -151,6 +156,9 @@ func (s *Server) writeProblem(x *exchange, p *gateway.Problem) {
 	h := x.Response().Header()
 	h.Del("Etag")
 	h.Del("Location")
+	if p.Kind == gateway.Unauthenticated {
+		x.header("Www-Authenticate", `Bearer realm="skua"`)
+	}
 	if p.Kind.Retry {
 		h.Set("Retry-After", strconv.Itoa(int(gateway.RetryAfter/time.Second)))
 	}

@@ -43,10 +43,14 @@ func (s *Server) metricsPage(c echo.Context) error {
 	x := takeExchange(c)
 	defer x.free()
 	p := s.guarded(x, func(*exchange) *gateway.Problem {
+		if p := s.admit(x, gateway.MetricsScope); p != nil {
+			return p
+		}
 		s.cfg.MetricsHandler.ServeHTTP(c.Response(), c.Request())
 		return nil
 	})
 	if p != nil {
+		x.reportAs("metrics", p)
 		s.writeProblem(x, p)
 	}
 	return nil

@@ -19,7 +19,10 @@ func (s *Server) mutate(o *gateway.Operation) echo.HandlerFunc {
 			p = s.mustExist(x, o)
 		}
 		if p == nil {
-			p = gateway.Check(s.cfg.Port, &w.message.Command, id)
+			p = gateway.Check(s.cfg.Port, &x.who, &w.message.Command, id)
+		}
+		if p == nil && x.who.MustLook(o.Op) {
+			p = s.look(x, &w.message.Command)
 		}
 		if p != nil {
 			w.free()
@@ -106,6 +109,9 @@ func (s *Server) mustExist(x *exchange, o *gateway.Operation) *gateway.Problem {
 	if p != nil {
 		return p
 	}
+	if p := x.who.Admit(&engine.Command{Op: o.Op, SKU: sku}); p != nil {
+		return p
+	}
 	w := s.takeSlot(engine.OpGetItem)
 	w.message.Command.SKU = sku
 	if p = s.ask(w); p != nil && p.Kind == gateway.KindOf(engine.ItemNotFound) {
@@ -113,6 +119,17 @@ func (s *Server) mustExist(x *exchange, o *gateway.Operation) *gateway.Problem {
 			Code: engine.VersionConflict, Field: gateway.MatchHeader, Detail: "the item does not exist",
 		})
 	}
+	if p == nil {
+		w.free()
+	}
+	return p
+}
+
+// look says whether the caller may step on a reservation.
+func (s *Server) look(x *exchange, step *engine.Command) *gateway.Problem {
+	w := s.takeSlot(engine.OpGetReservation)
+	w.message.Command, w.grant = *gateway.Look(step), x.who.Grant
+	p := s.ask(w)
 	if p == nil {
 		w.free()
 	}

@@ -16,8 +16,8 @@ func (s *Server) getItem(x *exchange) *gateway.Problem {
 		return p
 	}
 	w := s.takeSlot(engine.OpGetItem)
-	w.message.Command.SKU = sku
-	if p := gateway.Check(s.cfg.Port, &w.message.Command, ""); p != nil {
+	w.message.Command.SKU, w.grant = sku, x.who.Grant
+	if p := gateway.Check(s.cfg.Port, &x.who, &w.message.Command, ""); p != nil {
 		w.free()
 		return p
 	}
@@ -54,7 +54,8 @@ func (s *Server) getReservation(x *exchange) *gateway.Problem {
 		return p
 	}
 	w := s.takeSlot(engine.OpGetReservation)
-	if p := gateway.Check(s.cfg.Port, &w.message.Command, id); p != nil {
+	w.grant = x.who.Grant
+	if p := gateway.Check(s.cfg.Port, &x.who, &w.message.Command, id); p != nil {
 		w.free()
 		return p
 	}
@@ -100,7 +101,7 @@ func (s *Server) listItems(x *exchange) *gateway.Problem {
 	}
 	ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
 	defer cancel()
-	body, next, p := s.reader.Items(ctx, x.out.b[:0], limit, cursor)
+	body, next, p := s.reader.Items(ctx, &x.who, x.out.b[:0], limit, cursor)
 	if p != nil {
 		return p
 	}
@@ -119,7 +120,7 @@ func (s *Server) history(x *exchange) *gateway.Problem {
 	}
 	ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
 	defer cancel()
-	body, next, p := s.reader.History(ctx, x.out.b[:0], sku, limit, cursor)
+	body, next, p := s.reader.History(ctx, &x.who, x.out.b[:0], sku, limit, cursor)
 	if p != nil {
 		return p
 	}
@@ -135,7 +136,7 @@ func (s *Server) batch(x *exchange) *gateway.Problem {
 	}
 	ctx, cancel := context.WithTimeout(x.Request().Context(), s.cfg.AnswerWait)
 	defer cancel()
-	body, p := s.reader.Batch(ctx, x.out.b[:0], raw.b)
+	body, p := s.reader.Batch(ctx, &x.who, x.out.b[:0], raw.b)
 	if p != nil {
 		return p
 	}

@@ -20,6 +20,11 @@ type Config struct {
 	Port  gateway.Port
 	Books gateway.Books
 	Feed  gateway.Feed
+	// Guard lets callers in; nil lets everybody.
+	Guard *gateway.Guard
+	// Hosts are the names that requests may ask for, besides addresses of loopback; nil means any. A
+	// server without authentication has some, or web pages could reach it by a name of their own.
+	Hosts []string
 	// Metrics are those of both doors.
 	Metrics *gateway.Metrics
 	// MetricsHandler is served at /metrics; nil leaves that out.
@@ -50,9 +55,12 @@ type Server struct {
 	stop     context.CancelFunc
 	streams  atomic.Int64
 	inFlight *atomic.Int64
+	origins  *http.CrossOriginProtection
 	// id is the port's, bound once.
 	id gateway.AppendID
 }
+
+const doorName = "http"
 
 // New makes the door. It listens to nothing yet.
 func New(cfg Config) *Server {
@@ -69,7 +77,7 @@ func New(cfg Config) *Server {
 		cfg.StreamsMax = gateway.StreamsMax
 	}
 	s := &Server{
-		cfg: cfg, metrics: cfg.Metrics.Door("http"), log: cfg.Logger,
+		cfg: cfg, metrics: cfg.Metrics.Door(doorName), log: cfg.Logger, origins: http.NewCrossOriginProtection(),
 	}
 	s.reader = gateway.Reader{Port: cfg.Port, Books: cfg.Books, Metrics: s.metrics}
 	s.id = cfg.Port.AppendReservationID

@@ -7,6 +7,7 @@ import (
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/gateway"
+	"github.com/skua-stock/skua/gateway/access"
 )
 
 // slot is where one request waits for its answer. It has the command too, which belongs to the
@@ -14,6 +15,8 @@ import (
 type slot struct {
 	message gateway.Message
 	id      gateway.AppendID
+	// grant is that of who reads, where it is a read: some see a part.
+	grant *access.Grant
 
 	// What came of it, written while the answer was lent: a problem, or the answer as text.
 	problem  *gateway.Problem
@@ -50,7 +53,7 @@ func (s *Server) takeSlot(op engine.Op) *slot {
 
 func (w *slot) fill(a *engine.Answer) {
 	c := &w.message.Command
-	if w.problem = gateway.ProblemIn(a); w.problem != nil {
+	if a, w.problem = gateway.Seen(w.grant, c.Op, a); w.problem != nil {
 		w.problem.Lines = slices.Clone(w.problem.Lines)
 	} else {
 		gateway.OrderLines(c, a)
@@ -84,7 +87,7 @@ func (w *slot) free() {
 		w.text = nil
 	}
 	w.message.Reset()
-	w.problem, w.text, w.ref = nil, w.text[:0], engine.ReservationRef{}
+	w.problem, w.grant, w.text, w.ref = nil, nil, w.text[:0], engine.ReservationRef{}
 	slots.Put(w)
 }
 

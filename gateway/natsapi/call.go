@@ -13,6 +13,7 @@ import (
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/gateway"
+	"github.com/skua-stock/skua/gateway/access"
 )
 
 // call is one request under way.
@@ -23,6 +24,7 @@ type call struct {
 	requestID string
 	started   time.Time
 	message   gateway.Message
+	who       gateway.Caller
 	// put is the method answered, bound once so that handing it over allocates nothing.
 	put func(*engine.Answer)
 }
@@ -34,12 +36,16 @@ func (c *call) answered(a *engine.Answer) { c.finish(nil, nil, a) }
 
 // finish files what the call came to, and ends it. It never waits for the connection.
 func (c *call) finish(p *gateway.Problem, body *[]byte, a *engine.Answer) {
-	if p != nil && p.Cause != nil && c.requestID == "" {
+	if p != nil && (p.Cause != nil || p.Access != access.None) && c.requestID == "" {
 		c.requestID = nats.NewInbox()[len(nats.InboxPrefix):]
+	}
+	if p != nil && p.Access != access.None {
+		c.who.RequestID = c.requestID
+		c.who.Report(c.endpoint.operation.Name, p)
 	}
 	c.server.out.put(c, p, body, a)
 	c.message.Reset()
-	c.reply, c.requestID = "", ""
+	c.reply, c.requestID, c.who = "", "", gateway.Caller{}
 	calls.Put(c)
 }
 
@@ -65,10 +71,12 @@ func (s *Server) handler(e *endpoint) func(micro.Request) {
 		if c == nil {
 			return
 		}
-		p := guarded(func() *gateway.Problem { return s.decode(o, req, &c.message) })
+		p := guarded(func() *gateway.Problem { return s.decode(o, req, c) })
 		switch {
 		case p != nil:
 			c.finish(p, nil, nil)
+		case c.who.MustLook(o.Op):
+			s.look(c)
 		case o == gateway.ListItems || o == gateway.HistoryOf || o == gateway.Batch:
 			s.goSlowly(c, req.Data())
 		default:
@@ -84,8 +92,11 @@ func (s *Server) begin(e *endpoint, req micro.Request) *call {
 		c.put = c.answered
 	}
 	c.server, c.endpoint, c.reply, c.started = s, e, req.Reply(), time.Now()
+	if !answerable(c.reply) {
+		c.reply = "" // Nobody is answered there.
+	}
 	if h := req.Headers(); h != nil {
-		if id := h.Get(requestIDHeader); len(id) <= gateway.RequestIDBytesMax {
+		if id := h.Get(requestIDHeader); mayHaveID(id) {
 			c.requestID = id
 		}
 	}
@@ -101,8 +112,12 @@ func (s *Server) begin(e *endpoint, req micro.Request) *call {
 	return nil
 }
 
-// decode reads payload and headers.
-func (s *Server) decode(o *gateway.Operation, req micro.Request, m *gateway.Message) *gateway.Problem {
+// decode reads payload and headers, of those who may send them.
+func (s *Server) decode(o *gateway.Operation, req micro.Request, c *call) *gateway.Problem {
+	if p := s.enter(o, req, c); p != nil {
+		return p
+	}
+	m := &c.message
 	most := gateway.BodyBytesMax
 	if o == gateway.Batch {
 		most = gateway.BatchBytesMax
@@ -129,7 +144,7 @@ func (s *Server) decode(o *gateway.Operation, req micro.Request, m *gateway.Mess
 			return p
 		}
 	}
-	return gateway.Check(s.cfg.Port, &m.Command, m.ID.S)
+	return gateway.Check(s.cfg.Port, &c.who, &m.Command, m.ID.S)
 }
 
 // readHeaders reads the key and If-Match, which may be in the headers or in the payload.
@@ -178,11 +193,11 @@ func (s *Server) goSlowly(c *call, raw []byte) {
 			m := &c.message
 			switch c.endpoint.operation {
 			case gateway.Batch:
-				*body, p = s.reader.Batch(ctx, *body, raw)
+				*body, p = s.reader.Batch(ctx, &c.who, *body, raw)
 			case gateway.ListItems:
-				*body, _, p = s.reader.Items(ctx, *body, m.Limit, m.Cursor.S)
+				*body, _, p = s.reader.Items(ctx, &c.who, *body, m.Limit, m.Cursor.S)
 			case gateway.HistoryOf:
-				*body, _, p = s.reader.History(ctx, *body, m.SKU.S, m.Limit, m.Cursor.S)
+				*body, _, p = s.reader.History(ctx, &c.who, *body, m.SKU.S, m.Limit, m.Cursor.S)
 			}
 			return p
 		})

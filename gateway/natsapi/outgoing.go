@@ -46,7 +46,7 @@ type answer struct {
 // put files what a call came to: a problem, a body that is written already, or an answer.
 func (o *outgoing) put(c *call, p *gateway.Problem, body *[]byte, a *engine.Answer) {
 	if a != nil {
-		p = gateway.ProblemIn(a)
+		a, p = gateway.Seen(c.who.Grant, c.endpoint.operation.Op, a)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

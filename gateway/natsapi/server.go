@@ -17,6 +17,8 @@ import (
 	"github.com/skua-stock/skua/gateway/openapi"
 )
 
+const doorName = "nats"
+
 // Subject is what the subjects of the operations begin with.
 const Subject = "stock.v1"
 
@@ -24,6 +26,8 @@ const Subject = "stock.v1"
 type Config struct {
 	Port  gateway.Port
 	Books gateway.Books
+	// Guard lets callers in; nil lets everybody.
+	Guard *gateway.Guard
 	// Metrics are those of both doors.
 	Metrics *gateway.Metrics
 	// Logger gets what goes wrong; nil means the default one.
@@ -70,7 +74,7 @@ func New(conn *nats.Conn, cfg Config) (*Server, error) {
 	if !semantic.MatchString(version) {
 		version = "0.0.0"
 	}
-	metrics := cfg.Metrics.Door("nats")
+	metrics := cfg.Metrics.Door(doorName)
 	s := &Server{
 		conn: conn, cfg: cfg, reader: gateway.Reader{Port: cfg.Port, Books: cfg.Books, Metrics: metrics}, metrics: metrics,
 		log: cfg.Logger, endpoints: make(map[string]*endpoint),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/gateway"
+	"github.com/skua-stock/skua/gateway/access"
 )
 
 // APIVersion is that of the contract, not of the program.
@@ -50,7 +51,8 @@ func document() object {
 			{"license", object{{"name", "Apache 2.0"}, {"identifier", "Apache-2.0"}}},
 		}},
 		{"servers", []object{{{"url", "/"}}}},
-		{"security", []object{}}, // None yet: nothing but loopback is listened on.
+		// A server without tokens, which listens on loopback alone, asks for none.
+		{"security", []object{{{"token", []string{}}}, {}}},
 		{"tags", []object{
 			{{"name", "items"}, {"description", "Items and their levels."}},
 			{{"name", "reservations"}, {"description", "Holds and orders."}},
@@ -59,9 +61,19 @@ func document() object {
 			{{"name", "health"}, {"description", "For operators."}},
 		}},
 		{"paths", paths},
-		{"components", object{{"parameters", sharedParameters}, {"headers", sharedHeaders}, {"schemas", components}}},
+		{"components", object{
+			{"parameters", sharedParameters}, {"headers", sharedHeaders}, {"schemas", components}, {"securitySchemes", securitySchemes},
+		}},
 	}
 }
+
+var securitySchemes = object{{"token", object{
+	{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "skua_<id>_<secret>"},
+	{"description", "An API token of `skua token new`. What an operation needs is its `x-scopes`, any one of them; `admin` is enough for all."},
+}}}
+
+// scoped adds which scopes an operation needs.
+func scoped(op object, needed access.Scopes) object { return op.with("x-scopes", needed.Names()) }
 
 func paths(s *schemas) object {
 	var all object
@@ -106,7 +118,7 @@ func operation(s *schemas, o *gateway.Operation) object {
 		}
 		op = op.with("requestBody", body)
 	}
-	return op.with("responses", responses(s, o))
+	return scoped(op, o.Scopes()).with("responses", responses(s, o))
 }
 
 func needsBody(t reflect.Type) bool {
@@ -228,7 +240,7 @@ func responses(s *schemas, o *gateway.Operation) object {
 
 // kindsOf lists the problems that an operation can have.
 func kindsOf(o *gateway.Operation) []*gateway.ProblemKind {
-	kinds := []*gateway.ProblemKind{gateway.KindOf(engine.InvalidRequest)}
+	kinds := []*gateway.ProblemKind{gateway.Unauthenticated, gateway.PermissionDenied, gateway.KindOf(engine.InvalidRequest)}
 	if o.Mutates() {
 		for _, c := range []engine.Code{
 			engine.IdempotencyKeyRequired, engine.InvalidReason, engine.InvalidReferenceDocument, engine.IdempotencyKeyParameterMismatch,
@@ -275,6 +287,7 @@ func problems(kinds []*gateway.ProblemKind) (rs object) {
 func events() object {
 	return object{
 		{"operationId", "events"},
+		{"x-scopes", gateway.EventsScope.Names()},
 		{"summary", "Follow every change as Server-Sent Events"},
 		{"tags", []string{"events"}},
 		{"description", "Each event has an opaque `id`, its type as `event`, and a Movement as `data`. Comments keep a quiet stream alive. " +
@@ -289,7 +302,7 @@ func events() object {
 			{"description", "The stream. It ends when the server stops; reconnect then."},
 			{"content", content("text/event-stream", aString())},
 		}}}, problems([]*gateway.ProblemKind{
-			gateway.KindOf(engine.InvalidRequest), gateway.EventsGone, gateway.Overloaded, gateway.Unavailable, gateway.Internal,
+			gateway.Unauthenticated, gateway.PermissionDenied, gateway.KindOf(engine.InvalidRequest), gateway.EventsGone, gateway.Overloaded, gateway.Unavailable, gateway.Internal,
 		})...)},
 	}
 }
@@ -306,18 +319,22 @@ func health() object {
 			}}}, problems(kinds)...)},
 		}
 	}
-	text := func(id, summary, mediaType string) object {
+	text := func(id, summary, mediaType string, kinds ...*gateway.ProblemKind) object {
 		return object{
 			{"operationId", id},
 			{"summary", summary},
 			{"tags", []string{"health"}},
-			{"responses", object{{"200", object{{"description", "It."}, {"content", content(mediaType, object{})}}}}},
+			{"responses", append(object{{"200", object{
+				{"description", "It."}, {"content", content(mediaType, object{})},
+			}}}, problems(kinds)...)},
 		}
 	}
+	open := func(op object) object { return op.with("security", []object{}) }
 	return object{
-		{"/livez", status("livez", "Does the process answer?")},
-		{"/readyz", status("readyz", "Are changes taken?", gateway.Unavailable)},
-		{"/metrics", text("metrics", "The metrics, for Prometheus", "text/plain")},
-		{"/openapi.json", text("openapi", "This document", "application/json")},
+		{"/livez", open(status("livez", "Does the process answer?"))},
+		{"/readyz", open(status("readyz", "Are changes taken?", gateway.Unavailable))},
+		{"/metrics", scoped(text("metrics", "The metrics, for Prometheus", "text/plain",
+			gateway.Unauthenticated, gateway.PermissionDenied), gateway.MetricsScope)},
+		{"/openapi.json", open(text("openapi", "This document", "application/json"))},
 	}
 }

@@ -1,0 +1,154 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// content is the whole file.
+type content struct {
+	Tokens []Record `json:"tokens"`
+}
+
+// strict: a misspelled restriction must not be no restriction.
+var strict = json.JoinOptions(json.RejectUnknownMembers(true))
+
+// ReadFile reads the records of a tokens file.
+func ReadFile(path string) ([]Record, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	records, err := read(f)
+	if err != nil {
+		return nil, fmt.Errorf("tokens file %s: %w", path, err)
+	}
+	return records, nil
+}
+
+func read(f *os.File) ([]Record, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return nil, fmt.Errorf("others than its owner may write it (mode %v); chmod 600 it", info.Mode().Perm())
+	}
+	b, err := io.ReadAll(io.LimitReader(f, FileBytesMax+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > FileBytesMax {
+		return nil, fmt.Errorf("it has more than %d bytes", FileBytesMax)
+	}
+	var c content
+	if err := json.Unmarshal(b, &c, strict); err != nil {
+		return nil, err
+	}
+	return c.Tokens, check(c.Tokens)
+}
+
+// check says what is wrong with the records of a file.
+func check(records []Record) error {
+	if len(records) > TokensMax {
+		return fmt.Errorf("it has %d tokens, more than %d", len(records), TokensMax)
+	}
+	ids, keys := make(map[string]bool, len(records)), make(map[string]bool)
+	for i := range records {
+		r := &records[i]
+		if _, err := r.grant(); err != nil {
+			return fmt.Errorf("token %d: %w", i+1, err)
+		}
+		if ids[r.ID] || r.NKey != "" && keys[r.NKey] {
+			return fmt.Errorf("token %d: its id or its nkey is there twice", i+1)
+		}
+		ids[r.ID], keys[r.NKey] = true, true
+	}
+	return nil
+}
+
+// EditFile changes the records of a tokens file, which is made where there is none. Whoever edits
+// it at the same time waits. The file is replaced as a whole, so that a server never reads half.
+func EditFile(path string, edit func([]Record) ([]Record, error)) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // What is replaced is the file, not the link to it.
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("edit the tokens file: %w", err)
+	}
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", dir.Name(), err)
+	}
+	records, err := ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if records, err = edit(slices.Clone(records)); err != nil {
+		return err
+	}
+	if err := check(records); err != nil {
+		return fmt.Errorf("edit %s: %w", path, err)
+	}
+	if records == nil {
+		records = []Record{}
+	}
+	b, err := json.Marshal(content{records}, jsontext.WithIndent("  "))
+	if err != nil {
+		return fmt.Errorf("write the tokens: %w", err)
+	}
+	if err := replace(path, append(b, '\n')); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return dir.Sync()
+}
+
+// replace writes a file beside another and puts it in its place, for the same owner.
+func replace(path string, b []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // With mode 0600.
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(b)
+	if err == nil {
+		err = keepOwner(f, path)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// keepOwner: who runs as root must not take the file away from the server.
+func keepOwner(f *os.File, path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
+		return f.Chown(int(s.Uid), int(s.Gid))
+	}
+	return nil
+}
