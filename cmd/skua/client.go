@@ -20,6 +20,7 @@ import (
 
 // reader is what every verb that talks to a server has in common.
 type reader struct {
+	caller
 	Server string `help:"URL of the HTTP door." default:"http://127.0.0.1:8080" placeholder:"URL"`
 	JSON   bool   `name:"json" help:"Print the server's answer as it is."`
 }
@@ -104,9 +105,9 @@ func (c *reader) raw(o output, method, path, key string, body any) ([]byte, erro
 		req.Header.Set("Idempotency-Key", key)
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask the server: %w", err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
@@ -327,6 +328,7 @@ func (c *historyCmd) Run(o output) error {
 
 // watchCmd follows events until it is interrupted.
 type watchCmd struct {
+	caller
 	Server string `help:"URL of the HTTP door." default:"http://127.0.0.1:8080" placeholder:"URL"`
 	SKU    string `arg:"" optional:"" help:"Only this item."`
 	From   string `help:"Go on after this event, by its id, or from the oldest kept (oldest)." placeholder:"ID"`
@@ -350,9 +352,9 @@ func (c *watchCmd) Run(o output) error {
 	if c.From != "" && c.From != "oldest" {
 		req.Header.Set("Last-Event-ID", c.From)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
-		return fmt.Errorf("ask the server: %w", err)
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

@@ -8,6 +8,8 @@ const (
 	partitionsMax = 4096
 	// openingShareMax bounds the opening stock of a replay, as a share of what is ordered.
 	openingShareMax = 1000
+	// certificateEvery is how often the files of the certificate are looked at.
+	certificateEvery = 5 * time.Second
 	// mismatchesShown bounds the mismatches that a replay prints.
 	mismatchesShown = 10
 )

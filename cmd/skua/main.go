@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -22,7 +23,7 @@ const (
 
 // program is the command line. Every flag of serve is also an environment variable
 // (SKUA_HTTP for --http) and a line of a YAML file (--config). Flags of the other commands that have
-// the same name mean something else, and so have none; but SKUA_SERVER is where every client looks.
+// the same name mean something else, and so have none; but those of everywhere mean one thing.
 type program struct {
 	Config kong.ConfigFlag `help:"YAML file with settings for the flags." placeholder:"FILE"`
 
@@ -36,6 +37,7 @@ type program struct {
 	Release releaseCmd `cmd:"" help:"Give a reservation's units back."`
 	History historyCmd `cmd:"" help:"List the movements of an item, newest first."`
 	Watch   watchCmd   `cmd:"" help:"Follow change events as they happen."`
+	Token   tokenCmd   `cmd:"" help:"Make, list and revoke the API tokens of a server."`
 	Version versionCmd `cmd:"" help:"Show the version."`
 }
 
@@ -93,6 +95,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 }
 
+// everywhere are the flags that mean the same wherever they are.
+var everywhere = []string{"server", "token", "token-file", "ca", "tokens"}
+
 // environment names the environment variables of the flags that have one.
 func environment() kong.Option {
 	return kong.PostBuild(func(k *kong.Kong) error {
@@ -105,8 +110,8 @@ func environment() kong.Option {
 			}
 		}
 		name(k.Model.Flags, func(*kong.Flag) bool { return true })
-		for _, c := range k.Model.Children {
-			name(c.Flags, func(f *kong.Flag) bool { return c.Name == "serve" || f.Name == "server" })
+		for _, c := range k.Model.Leaves(false) {
+			name(c.Flags, func(f *kong.Flag) bool { return c.Name == "serve" || slices.Contains(everywhere, f.Name) })
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/skua-stock/skua/cmd/skua/node"
 	"github.com/skua-stock/skua/gateway"
+	"github.com/skua-stock/skua/gateway/access"
 	"github.com/skua-stock/skua/gateway/events"
 	"github.com/skua-stock/skua/gateway/httpapi"
 	"github.com/skua-stock/skua/gateway/natsapi"
@@ -50,6 +52,10 @@ type server struct {
 	// have nothing to look at.
 	nodeMetrics *prometheus.Registry
 	doors       *gateway.Metrics
+	tokens      *access.Tokens // nil where none are asked for
+	guard       *gateway.Guard
+	tls         *certificate // nil where there is none
+	watch       context.CancelFunc
 	gate        *gate
 	http        *httpapi.Server
 	node        *node.Node
@@ -75,7 +81,7 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger) error {
 	s := newServer(c, log)
 	err := s.start()
 	if err == nil {
-		log.Info("ready", "http", "http://"+c.HTTP, "nats", s.natsURL(), "data", c.Data)
+		log.Info("ready", "http", s.httpURL(), "nats", s.natsURL(), "data", c.Data)
 		select {
 		case <-ctx.Done():
 		case err = <-s.ended:
@@ -88,14 +94,20 @@ func (c *serveCmd) serve(ctx context.Context, log *slog.Logger) error {
 // serves as soon as the engine has recovered; NATS may take longer.
 func (s *server) start() error {
 	c := s.cfg
+	if err := s.secure(); err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", c.HTTP)
 	if err != nil {
 		return fmt.Errorf("listen for HTTP: %w", err)
 	}
 	c.HTTP = listener.Addr().String()
+	if s.tls != nil {
+		listener = tls.NewListener(listener, s.tls.config("http/1.1"))
+	}
 	s.http = httpapi.New(httpapi.Config{
 		Port: s.gate, Books: s.gate, Feed: s.gate, Metrics: s.doors, Ready: s.gate.Ready, Logger: s.log,
-		MetricsHandler: promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}), Version: versionText(),
+		Guard: s.guard, Hosts: s.hosts(), MetricsHandler: promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}), Version: versionText(),
 	})
 	go func() {
 		if err := s.http.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -115,7 +127,7 @@ func (s *server) start() error {
 	}
 	s.publishEvents()
 	s.natsapi, err = natsapi.New(s.nc, natsapi.Config{
-		Port: s.node, Books: s.node, Metrics: s.doors, Logger: s.log, Version: versionText(),
+		Port: s.node, Books: s.node, Guard: s.natsGuard(), Metrics: s.doors, Logger: s.log, Version: versionText(),
 	})
 	if err != nil {
 		return fmt.Errorf("serve NATS: %w", err)
@@ -129,12 +141,13 @@ func (s *server) connect() (err error) {
 	if s.cfg.NATS == "" {
 		s.embedded, err = events.Embedded(events.ServerConfig{
 			Addr: s.cfg.NATSListen, Dir: filepath.Join(s.cfg.Data, "nats"), Name: "skua-" + s.node.Store.Manifest.Node, Logger: s.log,
+			Tokens: s.tokens, Refused: s.natsRefused, TLS: s.tls.config(), Plaintext: s.cfg.InsecurePlaintext,
 		})
 		if err != nil {
 			return err
 		}
 	}
-	s.nc, err = s.dial(nats.Name("skua requests"),
+	s.nc, err = s.dialDoor(nats.Name("skua requests"),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				s.log.Warn("NATS is away; requests over it wait", "error", err)
@@ -156,7 +169,15 @@ func (s *server) dial(opts ...nats.Option) (*nats.Conn, error) {
 	if s.embedded != nil {
 		return s.embedded.Connect(opts...)
 	}
-	return nats.Connect(s.cfg.NATS, append([]nats.Option{nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true)}, opts...)...)
+	own := append(s.cfg.natsCredentials(), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true))
+	return nats.Connect(s.cfg.NATS, append(own, opts...)...)
+}
+
+func (s *server) dialDoor(opts ...nats.Option) (*nats.Conn, error) {
+	if s.embedded != nil {
+		return s.embedded.ConnectDoor(opts...)
+	}
+	return s.dial(opts...)
 }
 
 func (s *server) natsURL() string {
@@ -227,6 +248,9 @@ func (s *server) stop() error {
 	}
 	if s.embedded != nil {
 		s.embedded.Shutdown()
+	}
+	if s.watch != nil {
+		s.watch()
 	}
 	s.log.Info("stopped")
 	return errors.Join(errs...)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -21,6 +20,17 @@ type serveCmd struct {
 	HTTP       string `name:"http" help:"Address of the HTTP door." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	NATSListen string `name:"nats-listen" help:"Address of the embedded NATS server." default:"127.0.0.1:4222" placeholder:"ADDR"`
 	NATS       string `name:"nats" help:"Use this NATS server, with JetStream, instead of the embedded one." placeholder:"URL"`
+
+	Tokens            string   `help:"Ask for API tokens: those of this file, which skua token makes. Without it whoever reaches a door may do everything." placeholder:"FILE"`
+	TLSCert           string   `name:"tls-cert" help:"PEM file of the certificate of both doors, and its chain; read again when it changes." placeholder:"FILE"`
+	TLSKey            string   `name:"tls-key" help:"PEM file of its private key." placeholder:"FILE"`
+	TLSClientCA       string   `name:"tls-client-ca" help:"Let in only clients with a certificate of one of these authorities, in a PEM file." placeholder:"FILE"`
+	InsecurePlaintext bool     `help:"Listen beyond loopback without TLS. Who is on the way reads the tokens."`
+	AllowHost         []string `help:"Host names, besides localhost, that requests may have for a server without --tokens." placeholder:"NAME"`
+
+	NATSCreds string `name:"nats-creds" help:"Credentials file for the server of --nats." placeholder:"FILE"`
+	NATSNKey  string `name:"nats-nkey" help:"File with the NKEY seed for the server of --nats." placeholder:"FILE"`
+	NATSCA    string `name:"nats-ca" help:"PEM file of the authorities to trust for the server of --nats." placeholder:"FILE"`
 
 	SnapshotEvery time.Duration `help:"How often what changed is written to the snapshots." default:"10s"`
 	Partitions    int           `help:"Partitions of a new data directory; fixed from then on." default:"64"`
@@ -48,10 +58,11 @@ type serveCmd struct {
 
 // Validate refuses settings that make no sense, before anything is touched.
 func (c *serveCmd) Validate() error {
-	errs := []error{loopback("--http", c.HTTP)}
+	errs := []error{c.validListener("--http", c.HTTP)}
 	if c.NATS == "" {
-		errs = append(errs, loopback("--nats-listen", c.NATSListen))
+		errs = append(errs, c.validListener("--nats-listen", c.NATSListen))
 	}
+	errs = append(errs, c.validSecurity())
 	if c.Data == "" {
 		errs = append(errs, errors.New("--data must not be empty"))
 	}
@@ -84,18 +95,6 @@ func (c *serveCmd) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// loopback refuses to listen to the world: there is no authentication yet to keep it out.
-func loopback(flag, addr string) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("%s %q: %w", flag, addr, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("%s %q is not on loopback: without authentication nothing else is served", flag, addr)
-	}
-	return nil
 }
 
 func (c *serveCmd) logger(o output) *slog.Logger {

@@ -41,9 +41,6 @@ func NewRecord(r Record, now time.Time) (Record, string, error) {
 	return r, spell(id, secret), nil
 }
 
-// Matches reports whether a record is meant by an id or a name.
-func (r *Record) Matches(which string) bool { return r.ID == which || r.Name == which }
-
 // grant is what the record allows.
 func (r *Record) grant() (*Grant, error) {
 	g := &Grant{

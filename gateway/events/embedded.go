@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/skua-stock/skua/gateway/access"
 )
 
 // ServerConfig configures an embedded NATS server with JetStream.
@@ -28,6 +31,14 @@ type ServerConfig struct {
 	// User and Password are what clients have to give. Without them anybody is let in, which is
 	// refused beyond loopback.
 	User, Password string
+	// Tokens are asked for, in place of User and Password, where there are some. Refused is told of
+	// connections that had no valid one.
+	Tokens  *access.Tokens
+	Refused func(why access.Reason, remote string)
+	// TLS is for connections; none within the process is encrypted.
+	TLS *tls.Config
+	// Plaintext allows to listen beyond loopback without TLS.
+	Plaintext bool
 	// Logger hears of warnings and errors, and with debug of everything.
 	Logger *slog.Logger
 	// SyncInterval is how long what was acknowledged may be unsynced, EmbeddedSyncInterval by
@@ -42,6 +53,7 @@ type ServerConfig struct {
 type Server struct {
 	server       *server.Server
 	password     string
+	tokens       bool
 	syncInterval time.Duration
 }
 
@@ -64,6 +76,9 @@ func Embedded(c ServerConfig) (*Server, error) {
 	}
 	log := &serverLog{logger: c.Logger, fatal: make(chan struct{})}
 	s.server.SetLoggerV2(log, c.Logger.Enabled(context.Background(), slog.LevelDebug), false, false)
+	if c.Tokens != nil {
+		c.Tokens.OnEnd(s.disconnect)
+	}
 	s.server.Start()
 	if !s.ready(log) || !s.server.JetStreamEnabled() {
 		s.Shutdown()
@@ -119,6 +134,9 @@ func (s *Server) options(c *ServerConfig) (*server.Options, error) {
 	if port == 0 {
 		o.Port = server.RANDOM_PORT
 	}
+	if c.TLS != nil {
+		o.TLS, o.TLSConfig, o.TLSTimeout = true, c.TLS, tlsWait.Seconds()
+	}
 	s.syncInterval = c.SyncInterval
 	return o, s.authorize(o, c)
 }
@@ -131,9 +149,19 @@ func (s *Server) authorize(o *server.Options, c *ServerConfig) error {
 	if c.User == ownUser {
 		return fmt.Errorf("the user %q is the server's own", ownUser)
 	}
+	ip := net.ParseIP(o.Host)
+	loopback := o.Host == "localhost" || ip != nil && ip.IsLoopback()
+	if c.Tokens != nil {
+		if !loopback && c.TLS == nil && !c.Plaintext {
+			return fmt.Errorf("%s is not loopback: TLS is required", c.Addr)
+		}
+		s.tokens = true
+		o.CustomClientAuthentication, o.AlwaysEnableNonce = &clients{own: s.password, config: c}, true
+		return nil
+	}
 	client := &server.User{Username: c.User, Password: c.Password, Permissions: clientPermissions()}
 	if c.User == "" {
-		if ip := net.ParseIP(o.Host); o.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !loopback {
 			return fmt.Errorf("%s is not loopback: User and Password are required", c.Addr)
 		}
 		client.Username, client.Password = anybody, s.password
@@ -162,6 +190,15 @@ func (s *Server) ClientURL() string { return s.server.ClientURL() }
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	own := []nats.Option{nats.InProcessServer(writingBehind{s.server}), nats.UserInfo(ownUser, s.password)}
 	return nats.Connect("", append(own, opts...)...)
+}
+
+// ConnectDoor opens a connection within the process for a door, whose answers go where clients say.
+// Where tokens are asked for, they may not go to the streams.
+func (s *Server) ConnectDoor(opts ...nats.Option) (*nats.Conn, error) {
+	if !s.tokens {
+		return s.Connect(opts...)
+	}
+	return s.Connect(append([]nats.Option{nats.UserInfo(doorUser, s.password)}, opts...)...)
 }
 
 // SyncInterval is how long what the server acknowledged may be unsynced, for Config.SyncInterval.

@@ -78,6 +78,10 @@ const (
 	EmbeddedStoreMax  = 16 << 30
 	// EmbeddedStartWait bounds its start, in which it recovers its streams.
 	EmbeddedStartWait = time.Minute
+	// tlsWait bounds a TLS handshake.
+	tlsWait = 5 * time.Second
+	// disconnectAgain is after how long connections of a token that is over are looked for again.
+	disconnectAgain = 2 * time.Second
 	// behindMax is how many bytes may wait to be written on a connection within the process, and
 	// behindCloseWait bounds how long they are still written after its end.
 	behindMax       = 1 << 20
