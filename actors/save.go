@@ -21,6 +21,9 @@ type capture struct {
 	done    chan<- *capture
 }
 
+// errClosed says that the system was closed before all images were there.
+var errClosed = errors.New("the system is closed")
+
 // errFenced says that an image is from before a fence.
 var errFenced = errors.New("the item was reloaded in between")
 
@@ -93,7 +96,12 @@ func (s *System) saveAll(ctx context.Context, cells []*cell) (failed error) {
 		if written == sent {
 			continue
 		}
-		k := <-v.done
+		var k *capture
+		select {
+		case k = <-v.done:
+		case <-s.stop: // The system is closed, and cells that are held stay so.
+			return errClosed
+		}
 		written++
 		if failed == nil {
 			failed = ctx.Err()

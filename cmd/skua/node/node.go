@@ -113,6 +113,15 @@ func (n *Node) Shut(ctx context.Context, beforeClose func()) error {
 	return errors.Join(append(errs, n.Store.Close())...)
 }
 
+// Kill ends the node as a crash would: nobody is answered, and nothing is saved. It is for tests, in
+// which the process goes on.
+func (n *Node) Kill() error {
+	close(n.stop)
+	n.System.Close()
+	n.saver.Wait()
+	return n.Store.Close()
+}
+
 // memory is the store as the actors' memory of what was answered.
 type memory struct{ *persistence.Store }
 

@@ -1,0 +1,2 @@
+// Package sim lives whole lives of the system from a seed.
+package sim
