@@ -237,7 +237,9 @@ func (s *Store) LogBytes() int64 {
 // cut lets old segments go: those that recovery, history and readers need no more, except for
 // what is kept for event streams to resume.
 func (s *Store) cut() error {
-	through := min(s.safe.Load(), s.readThrough())
+	s.backups.cutting.Lock()
+	defer s.backups.cutting.Unlock()
+	through := min(s.safe.Load(), s.readThrough(), s.backups.through())
 	keep := s.o.LogKeep
 	segments := s.wal.Segments()
 	for i := len(segments) - 1; i >= 0; i-- {

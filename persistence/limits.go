@@ -51,6 +51,12 @@ const (
 	replayBytes   = 64 << 10
 	// replayPieces is how many pieces may be on their way from the log to the items.
 	replayPieces = 4
+	// backupTimeMax is how long a backup may take, and one in backupLogShare of what the log may have
+	// how large the log may be meanwhile; then it gives up. copyBytes is how much of a file, in bytes,
+	// is copied between two syncs.
+	backupTimeMax  = 6 * time.Hour
+	backupLogShare = 2
+	copyBytes      = 4 << 20
 	// scanFrom is how many items recovery loads one by one before it thinks of scanning all; it does
 	// when those are one in scanFraction. It keeps at most scanBytesMax bytes of them, in pieces of
 	// scanRoom.

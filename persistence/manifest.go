@@ -1,10 +1,12 @@
 package persistence
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 
@@ -17,6 +19,12 @@ type Manifest struct {
 	Node       string `json:"node"`
 	Partitions int    `json:"partitions"`
 	IDKey      string `json:"id_key"`
+	// Epoch is that of new records at the least, and RestoredFrom the node whose backup this was.
+	Epoch        uint32 `json:"epoch,omitempty"`
+	RestoredFrom string `json:"restored_from,omitempty"`
+	// Checksum is that of the file, with noChecksum in its place. Manifests of before have none, until
+	// they are opened.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 const (
@@ -24,7 +32,35 @@ const (
 	// manifestFormat is raised with every change of the directory that older programs must not
 	// open.
 	manifestFormat = 1
+	// noChecksum stands in the checksum's place while it is taken.
+	noChecksum    = "00000000"
+	checksumField = `"checksum": "`
 )
+
+// manifestChecksum is that of a manifest's text.
+func manifestChecksum(text []byte) string {
+	blank := bytes.Clone(text)
+	if i := bytes.Index(blank, []byte(checksumField)); i >= 0 {
+		copy(blank[i+len(checksumField):], noChecksum)
+	}
+	return fmt.Sprintf("%08x", crc32.Checksum(blank, castagnoli))
+}
+
+// write puts the manifest in place.
+func (m *Manifest) write(fsys vfs.FS, dir string) error {
+	m.Checksum = noChecksum
+	b, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	b = append(b, '\n')
+	m.Checksum = manifestChecksum(b)
+	b = bytes.Replace(b, []byte(checksumField+noChecksum), []byte(checksumField+m.Checksum), 1)
+	if err := writeSynced(fsys, dir, fsys.PathJoin(dir, manifestName), b); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return nil
+}
 
 // Key returns the key of reservation ids.
 func (m *Manifest) Key() (key [16]byte) {
@@ -44,7 +80,7 @@ func loadManifest(fsys vfs.FS, dir string, partitions int, random io.Reader) (*M
 		if names, err := fsys.List(fsys.PathJoin(dir, logDir)); err == nil && len(names) > 0 {
 			return nil, fmt.Errorf("there is a log in %s, but no %s: bring it back, it says whose log it is", dir, manifestName)
 		}
-		return makeManifest(fsys, dir, path, partitions, random)
+		return makeManifest(fsys, dir, partitions, random)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open manifest: %w", err)
@@ -56,18 +92,28 @@ func loadManifest(fsys vfs.FS, dir string, partitions int, random io.Reader) (*M
 	}
 	m := &Manifest{}
 	if err := json.Unmarshal(b, m); err != nil {
-		return nil, fmt.Errorf("read manifest %s: %w", path, err)
+		return nil, fmt.Errorf("%s is damaged; bring back a copy of it, or restore from a backup: %w", path, err)
+	}
+	if m.Checksum != "" && m.Checksum != manifestChecksum(b) {
+		return nil, fmt.Errorf("%s is damaged: its checksum does not match; bring back a copy of it, or restore from a backup", path)
+	}
+	if m.Format > manifestFormat {
+		return nil, fmt.Errorf("%s has format %d, made by a newer program; this one knows format %d: use the newer program, "+
+			"or a backup from before the upgrade", path, m.Format, manifestFormat)
 	}
 	if m.Format != manifestFormat {
-		return nil, fmt.Errorf("%s has format %d; this program knows format %d", path, m.Format, manifestFormat)
+		return nil, fmt.Errorf("%s is damaged: there is no format %d", path, m.Format)
 	}
 	if b, err := hex.DecodeString(m.IDKey); err != nil || len(b) != 16 || m.Partitions < 1 || m.Partitions > 1<<15 {
 		return nil, fmt.Errorf("%s is damaged: partitions or id_key make no sense", path)
 	}
+	if m.Checksum == "" && random != nil {
+		return m, m.write(fsys, dir)
+	}
 	return m, nil
 }
 
-func makeManifest(fsys vfs.FS, dir, path string, partitions int, random io.Reader) (*Manifest, error) {
+func makeManifest(fsys vfs.FS, dir string, partitions int, random io.Reader) (*Manifest, error) {
 	var key [16]byte
 	var node [4]byte
 	for _, b := range [][]byte{key[:], node[:]} {
@@ -79,14 +125,7 @@ func makeManifest(fsys vfs.FS, dir, path string, partitions int, random io.Reade
 		Format: manifestFormat, Node: hex.EncodeToString(node[:]), Partitions: partitions,
 		IDKey: hex.EncodeToString(key[:]),
 	}
-	b, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("write manifest: %w", err)
-	}
-	if err := writeSynced(fsys, dir, path, append(b, '\n')); err != nil {
-		return nil, fmt.Errorf("write manifest: %w", err)
-	}
-	return m, nil
+	return m, m.write(fsys, dir)
 }
 
 // writeSynced puts a whole file in place, or none.

@@ -107,9 +107,7 @@ func (s *Store) loadBuckets() error {
 // goroutine checks the items and copies them meanwhile.
 func (r *recovery) save() error {
 	s := r.store
-	if s.epoch == 0 {
-		s.epoch = 1
-	}
+	s.epoch = max(s.epoch, s.Manifest.Epoch, 1)
 	if r.loaded == 0 && r.last <= r.through {
 		s.safe.Store(min(r.through, s.converted.Load()))
 		return nil

@@ -124,6 +124,7 @@ type Store struct {
 	safe      atomic.Uint64                     // last record that neither recovery nor history needs the log for
 	pages     pages
 	converter converter // of the goroutine of convert
+	backups   backups
 
 	stop  chan struct{}
 	loops sync.WaitGroup

@@ -148,6 +148,24 @@ func (s *killedServer) insist(overNATS bool, c *told, stop <-chan struct{}) bool
 
 const killSKUs, killUnits = 12, 1_000
 
+func killSKU(i int) string { return fmt.Sprint("S", i) }
+
+// stock makes the items, with all that they will ever have.
+func (s *killedServer) stock() {
+	s.t.Helper()
+	for i := range killSKUs {
+		sku := killSKU(i)
+		for _, c := range []struct {
+			op   string
+			body any
+		}{{"put_item", struct{}{}}, {"receive", map[string]any{"location": "main", "quantity": killUnits}}} {
+			if _, code, err := s.send(false, c.op, sku, "", c.op+sku, c.body); err != nil || code != "" {
+				s.t.Fatal(code, err)
+			}
+		}
+	}
+}
+
 // killClientLife is one client: it reserves on few or many items, and confirms or releases what it
 // got; now and then it asks again for what it was told before.
 func (s *killedServer) client(n int, seed uint64, stop <-chan struct{}) (log []*told) {
@@ -215,17 +233,7 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	s := &killedServer{t: t, dir: filepath.Join(t.TempDir(), "data")}
 	s.start()
-	for i := range killSKUs {
-		sku := fmt.Sprint("S", i)
-		for _, c := range []struct {
-			op   string
-			body any
-		}{{"put_item", struct{}{}}, {"receive", map[string]any{"location": "main", "quantity": killUnits}}} {
-			if _, code, err := s.send(false, c.op, sku, "", c.op+sku, c.body); err != nil || code != "" {
-				t.Fatal(code, err)
-			}
-		}
-	}
+	s.stock()
 	const clients = 64
 	logs := make([][]*told, clients)
 	stop := make(chan struct{})

@@ -28,6 +28,8 @@ type program struct {
 	Config kong.ConfigFlag `help:"YAML file with settings for the flags." placeholder:"FILE"`
 
 	Serve   serveCmd   `cmd:"" help:"Run the engine with its HTTP and NATS doors."`
+	Backup  backupCmd  `cmd:"" help:"Copy a data directory, while its server goes on or while nobody uses it."`
+	Restore restoreCmd `cmd:"" help:"Make a data directory of a backup, verifying every byte."`
 	Check   checkCmd   `cmd:"" help:"Verify log, snapshots, history and invariants of a data directory that nobody uses."`
 	Replay  replayCmd  `cmd:"" help:"Feed a CSV of real orders to a server, and verify the books afterwards."`
 	Bench   benchCmd   `cmd:"" help:"Measure how fast the engine is on this machine."`

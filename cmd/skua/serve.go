@@ -63,6 +63,7 @@ type server struct {
 	nc          *nats.Conn
 	natsapi     *natsapi.Server
 	outbox      *events.Outbox
+	socket      *socket // takes orders for backups
 	publish     context.CancelFunc
 	ended       chan error // the outbox or a listener ended before it was told to
 }
@@ -122,6 +123,9 @@ func (s *server) start() error {
 		return err
 	}
 	s.gate.open(s.node)
+	if s.socket, err = openSocket(c.Data, s.node.Store, s.log); err != nil {
+		return err
+	}
 	if err := s.connect(); err != nil {
 		return err
 	}
@@ -240,6 +244,7 @@ func (s *server) stop() error {
 	if s.http != nil {
 		errs = append(errs, s.http.Shutdown(ctx))
 	}
+	errs = append(errs, s.socket.close())
 	if s.node != nil {
 		errs = append(errs, s.node.Shut(ctx, s.publish))
 	}
