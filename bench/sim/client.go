@@ -187,5 +187,5 @@ func (c *client) history() {
 	if c.plan.some(50) {
 		before = 1 + c.dice.Uint64N(1+c.plan.seen[sku])
 	}
-	c.w.readHistory(sku, before, limit)
+	c.w.readHistory(c.lane, sku, before, limit)
 }

@@ -338,7 +338,7 @@ func (w *world) ledgers() {
 	for _, sku := range skus {
 		seen := 0
 		for before := uint64(0); ; {
-			h, ok := w.readHistory(sku, before, 1+w.dice.IntN(100))
+			h, ok := w.readHistory(laneDriver, sku, before, 1+w.dice.IntN(100))
 			if !ok {
 				return
 			}

@@ -322,7 +322,7 @@ func (w *world) isUpNow() bool {
 }
 
 // readHistory reads a page of a ledger and checks it.
-func (w *world) readHistory(sku string, before uint64, limit int) (h gateway.History, ok bool) {
+func (w *world) readHistory(lane int, sku string, before uint64, limit int) (h gateway.History, ok bool) {
 	w.mu.Lock()
 	n, run, up := w.node, w.run, w.up
 	w.mu.Unlock()
@@ -332,6 +332,7 @@ func (w *world) readHistory(sku string, before uint64, limit int) (h gateway.His
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	h, err := n.History(ctx, sku, before, limit)
+	w.tl.sleep(lane, 0) // Others may have waited for the same record.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil || w.run != run || !w.up {

@@ -3,7 +3,9 @@ package snapshot
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"maps"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -94,7 +96,19 @@ func restore(sku string, row []byte, read func(chunk) ([]byte, error)) (s *engin
 	if len(holds) != im.Open {
 		return nil, 0, nil, fmt.Errorf("load holds of item %q: the chunks have %d, the item says %d", sku, len(holds), im.Open)
 	}
-	return engine.Restore(im, maps.Values(holds)), last, newNote(expires, 0, chunks), nil
+	return engine.Restore(im, inOrder(holds)), last, newNote(expires, 0, chunks), nil
+}
+
+// inOrder yields holds by their numbers, so that what is done with them later, such as writing out
+// those that fall due together, comes in the same order each time.
+func inOrder(holds map[uint64]engine.HoldImage) iter.Seq[engine.HoldImage] {
+	return func(yield func(engine.HoldImage) bool) {
+		for _, nonce := range slices.Sorted(maps.Keys(holds)) {
+			if !yield(holds[nonce]) {
+				return
+			}
+		}
+	}
 }
 
 // Save writes an image whole, if not at once: with the next items, or when somebody reads. The
@@ -309,7 +323,7 @@ func decodeItemRow(b []byte) (im engine.Image, last uint64, expires engine.Time,
 // Items calls yield with the items after a name, in order, until it returns false.
 func (d *DB) Items(after string, yield func(sku string) bool) error {
 	if err := d.settle(); err != nil {
-		return fmt.Errorf("list items: %w", err)
+		return reading("list items", err)
 	}
 	lower := itemKey(after)
 	if after != "" {
@@ -323,7 +337,7 @@ func (d *DB) Items(after string, yield func(sku string) bool) error {
 // Expiring calls yield with the items that have a hold due by a time, the earliest first.
 func (d *DB) Expiring(by engine.Time, yield func(sku string, at engine.Time) bool) error {
 	if err := d.settle(); err != nil {
-		return fmt.Errorf("list deadlines: %w", err)
+		return reading("list deadlines", err)
 	}
 	upper := binary.BigEndian.AppendUint64([]byte{keyDeadline}, uint64(by)+1)
 	return d.scan([]byte{keyDeadline}, upper, func(key, _ []byte) (bool, error) {
@@ -338,17 +352,17 @@ func (d *DB) Expiring(by engine.Time, yield func(sku string, at engine.Time) boo
 func (d *DB) scan(lower, upper []byte, f func(key, value []byte) (bool, error)) (err error) {
 	it, err := d.pebble.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return fmt.Errorf("scan snapshots: %w", err)
+		return reading("scan snapshots", err)
 	}
 	defer func() {
 		if e := it.Close(); e != nil && err == nil {
-			err = fmt.Errorf("scan snapshots: %w", e)
+			err = reading("scan snapshots", e)
 		}
 	}()
 	for ok := it.First(); ok; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("scan snapshots: %w", err)
+			return reading("scan snapshots", err)
 		}
 		if more, err := f(it.Key(), v); err != nil || !more {
 			return err

@@ -105,7 +105,9 @@ func (n *Node) save(every time.Duration) {
 func (n *Node) Shut(ctx context.Context, beforeClose func()) error {
 	close(n.stop)
 	n.saver.Wait()
+	n.pace("save")()
 	errs := []error{n.Drain(ctx), n.Save(ctx)}
+	n.pace("save")()
 	if beforeClose != nil {
 		beforeClose()
 	}
