@@ -94,12 +94,12 @@ func loadManifest(fsys vfs.FS, dir string, partitions int, random io.Reader) (*M
 	if err := json.Unmarshal(b, m); err != nil {
 		return nil, fmt.Errorf("%s is damaged; bring back a copy of it, or restore from a backup: %w", path, err)
 	}
-	if m.Checksum != "" && m.Checksum != manifestChecksum(b) {
-		return nil, fmt.Errorf("%s is damaged: its checksum does not match; bring back a copy of it, or restore from a backup", path)
-	}
 	if m.Format > manifestFormat {
 		return nil, fmt.Errorf("%s has format %d, made by a newer program; this one knows format %d: use the newer program, "+
 			"or a backup from before the upgrade", path, m.Format, manifestFormat)
+	}
+	if m.Checksum != "" && m.Checksum != manifestChecksum(b) {
+		return nil, fmt.Errorf("%s is damaged: its checksum does not match; bring back a copy of it, or restore from a backup", path)
 	}
 	if m.Format != manifestFormat {
 		return nil, fmt.Errorf("%s is damaged: there is no format %d", path, m.Format)

@@ -74,6 +74,7 @@ func Open(dir string, o Options) (*DB, error) {
 		MaxOpenFiles:                4096,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		Logger:                      pebbleLogger{o.Logger, o.OnFailure},
+		EventListener:               &pebble.EventListener{DataCorruption: (&damaged{log: o.Logger}).found},
 	}
 	opts.TargetFileSizes[0] = 8 << 20
 	for i := range opts.Levels {
@@ -156,11 +157,11 @@ func (d *DB) get(key []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read snapshot row: %w", err)
+		return nil, reading("read snapshot row", err)
 	}
 	b := append([]byte{}, v...)
 	if err := closer.Close(); err != nil {
-		return nil, fmt.Errorf("read snapshot row: %w", err)
+		return nil, reading("read snapshot row", err)
 	}
 	return b, nil
 }
@@ -213,7 +214,7 @@ func (d *DB) Commit(through uint64) error {
 		return err
 	}
 	if err := d.pebble.Flush(); err != nil {
-		return fmt.Errorf("commit snapshots: %w", err)
+		return reading("commit snapshots", err)
 	}
 	return nil
 }

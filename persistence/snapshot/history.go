@@ -230,17 +230,17 @@ func (d *DB) Entries(bucket uint32, sku string, from uint64, yield func(index ui
 	prefix := historyPrefix(bucket, sku)
 	it, err := d.pebble.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 	if err != nil {
-		return fmt.Errorf("read history: %w", err)
+		return reading("read history", err)
 	}
 	defer func() {
 		if e := it.Close(); e != nil && err == nil {
-			err = fmt.Errorf("read history: %w", e)
+			err = reading("read history", e)
 		}
 	}()
 	for ok := it.SeekLT(historyKey(bucket, sku, from+1)); ok; ok = it.Prev() {
 		v, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("read history: %w", err)
+			return reading("read history", err)
 		}
 		first := binary.BigEndian.Uint64(it.Key()[len(prefix):])
 		more, err := descend(first, v, from, yield)
@@ -248,7 +248,7 @@ func (d *DB) Entries(bucket uint32, sku string, from uint64, yield func(index ui
 			return err
 		}
 	}
-	return it.Error()
+	return reading("read history", it.Error())
 }
 
 // descend yields the entries of one row, the newest first.

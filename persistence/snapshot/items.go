@@ -368,5 +368,5 @@ func (d *DB) scan(lower, upper []byte, f func(key, value []byte) (bool, error)) 
 			return err
 		}
 	}
-	return it.Error()
+	return reading("scan snapshots", it.Error())
 }

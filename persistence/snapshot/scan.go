@@ -18,7 +18,7 @@ const scannedBytes = 24
 func (d *DB) Estimate() (int, error) {
 	size, err := d.pebble.EstimateDiskUsage([]byte{keyItem}, []byte{keyItem + 1})
 	if err != nil {
-		return 0, fmt.Errorf("estimate the items: %w", err)
+		return 0, reading("estimate the items", err)
 	}
 	return int(size / scannedBytes), nil
 }
@@ -28,11 +28,11 @@ func (d *DB) Estimate() (int, error) {
 // the time of loading them one by one.
 func (d *DB) Scan(yield func(sku, rows []byte) bool) (err error) {
 	if err := d.settle(); err != nil {
-		return fmt.Errorf("scan items: %w", err)
+		return reading("scan items", err)
 	}
 	holds, err := d.pebble.NewIter(&pebble.IterOptions{LowerBound: []byte{keyHolds}, UpperBound: []byte{keyHolds + 1}})
 	if err != nil {
-		return fmt.Errorf("scan items: %w", err)
+		return reading("scan items", err)
 	}
 	defer func() { err = errors.Join(err, holds.Close()) }()
 	holds.First()
