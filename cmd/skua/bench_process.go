@@ -32,6 +32,10 @@ func launch(args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return launchAs(exe, args...)
+}
+
+func launchAs(exe string, args ...string) (*process, error) {
 	cmd := exec.Command(exe, args...)
 	errs, err := cmd.StderrPipe()
 	if err != nil {

@@ -6,6 +6,9 @@ import "time"
 const (
 	// partitionsMax bounds the partitions of a data directory.
 	partitionsMax = 4096
+	// descriptorsMost is as good as no limit of open files. Of what the system allows, half is for HTTP
+	// connections and a quarter for NATS; the rest is for the log, the snapshots and the streams.
+	descriptorsMost = 1 << 20
 	// openingShareMax bounds the opening stock of a replay, as a share of what is ordered.
 	openingShareMax = 1000
 	// certificateEvery is how often the files of the certificate are looked at.

@@ -103,6 +103,7 @@ func (s *server) start() error {
 		return fmt.Errorf("listen for HTTP: %w", err)
 	}
 	c.HTTP = listener.Addr().String()
+	listener = httpapi.Bounded(listener, min(httpapi.ConnectionsMax, descriptors()/2))
 	if s.tls != nil {
 		listener = tls.NewListener(listener, s.tls.config("http/1.1"))
 	}
@@ -146,6 +147,7 @@ func (s *server) connect() (err error) {
 		s.embedded, err = events.Embedded(events.ServerConfig{
 			Addr: s.cfg.NATSListen, Dir: filepath.Join(s.cfg.Data, "nats"), Name: "skua-" + s.node.Store.Manifest.Node, Logger: s.log,
 			Tokens: s.tokens, Refused: s.natsRefused, TLS: s.tls.config(), Plaintext: s.cfg.InsecurePlaintext,
+			ConnectionsMax: min(events.EmbeddedConnectionsMax, descriptors()/4),
 		})
 		if err != nil {
 			return err

@@ -47,6 +47,8 @@ type ServerConfig struct {
 	// MemoryMax and StoreMax bound JetStream, in bytes; by default EmbeddedMemoryMax and
 	// EmbeddedStoreMax.
 	MemoryMax, StoreMax int64
+	// ConnectionsMax bounds the connections, by default to EmbeddedConnectionsMax.
+	ConnectionsMax int
 }
 
 // Server is an embedded NATS server.
@@ -109,6 +111,9 @@ func (s *Server) options(c *ServerConfig) (*server.Options, error) {
 	if c.SyncInterval == 0 {
 		c.SyncInterval = EmbeddedSyncInterval
 	}
+	if c.ConnectionsMax == 0 {
+		c.ConnectionsMax = EmbeddedConnectionsMax
+	}
 	if c.MemoryMax == 0 {
 		c.MemoryMax = EmbeddedMemoryMax
 	}
@@ -130,6 +135,7 @@ func (s *Server) options(c *ServerConfig) (*server.Options, error) {
 		ServerName: c.Name, Host: host, Port: int(port), NoSigs: true,
 		JetStream: true, StoreDir: filepath.Clean(c.Dir), SyncInterval: c.SyncInterval,
 		JetStreamMaxMemory: c.MemoryMax, JetStreamMaxStore: c.StoreMax, MaxPayload: EmbeddedPayloadMax,
+		WriteDeadline: EmbeddedUnreadMax, MaxPending: EmbeddedPendingMax, MaxConn: c.ConnectionsMax,
 	}
 	if port == 0 {
 		o.Port = server.RANDOM_PORT
@@ -188,7 +194,7 @@ func (s *Server) ClientURL() string { return s.server.ClientURL() }
 
 // Connect opens a connection within the process, as the process's own user.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	own := []nats.Option{nats.InProcessServer(writingBehind{s.server}), nats.UserInfo(ownUser, s.password)}
+	own := []nats.Option{nats.InProcessServer(writingBehind{s.server}), nats.ReconnectWait(EmbeddedReconnectWait), nats.UserInfo(ownUser, s.password)}
 	return nats.Connect("", append(own, opts...)...)
 }
 

@@ -76,6 +76,16 @@ const (
 	// EmbeddedMemoryMax and EmbeddedStoreMax bound what JetStream takes in memory and on disk.
 	EmbeddedMemoryMax = 256 << 20
 	EmbeddedStoreMax  = 16 << 30
+	// EmbeddedUnreadMax bounds how long a client may leave unread what it subscribed to, once its
+	// socket is full: what waits for it is in the memory of the server. It is cut off then.
+	EmbeddedUnreadMax = 2 * time.Second
+	// EmbeddedPendingMax bounds what waits for a connection, in bytes, and more cuts it off. The
+	// door's is one of them, so that many clients with the largest batches at once must fit.
+	EmbeddedPendingMax = 512 << 20
+	// EmbeddedConnectionsMax bounds the connections; more are refused.
+	EmbeddedConnectionsMax = 8192
+	// EmbeddedReconnectWait is after how long the process's own connections come back.
+	EmbeddedReconnectWait = 50 * time.Millisecond
 	// EmbeddedStartWait bounds its start, in which it recovers its streams.
 	EmbeddedStartWait = time.Minute
 	// tlsWait bounds a TLS handshake.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -33,6 +34,9 @@ type exchange struct {
 	out       *buffer
 	// values are those of the headers of the answer, in one allocation.
 	values []string
+	// held are the bytes of large bodies that all exchanges hold, and holds how many this one does.
+	held  *atomic.Int64
+	holds int64
 }
 
 // headersUsual is how many headers an answer has at most, as a rule.
@@ -49,6 +53,9 @@ func takeExchange(c echo.Context) *exchange {
 
 func (x *exchange) free() {
 	x.out.free()
+	if x.holds > 0 {
+		x.held.Add(-x.holds)
+	}
 	*x = exchange{}
 	exchanges.Put(x)
 }
@@ -71,6 +78,7 @@ func (s *Server) handle(o *gateway.Operation, do func(x *exchange) *gateway.Prob
 		s.inFlight.Add(1)
 		defer s.inFlight.Add(-1)
 		x := takeExchange(c)
+		x.held = &s.held
 		p := s.enter(x, o)
 		if p == nil {
 			p = s.guarded(x, do)
@@ -233,6 +241,9 @@ func (x *exchange) body(into *buffer, bytesMax int) *gateway.Problem {
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
+			if p := x.hold(int64(cap(b))); p != nil {
+				return p
+			}
 		}
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -251,6 +262,21 @@ func (x *exchange) body(into *buffer, bytesMax int) *gateway.Problem {
 		return nil
 	}
 	return checkType(r.Header)
+}
+
+// hold has a large body counted, and refuses it when there are too many of them: they are in memory
+// for as long as their clients take to send them.
+func (x *exchange) hold(bytes int64) *gateway.Problem {
+	if bytes <= bufferKeptMax || x.held == nil {
+		return nil
+	}
+	more := bytes - x.holds
+	x.holds = bytes
+	if x.held.Add(more) <= bodiesBytesMax {
+		return nil
+	}
+	x.Response().Header().Set("Connection", "close")
+	return &gateway.Problem{Kind: gateway.Overloaded, Detail: "too many large bodies are being sent; nothing was done"}
 }
 
 // tooLarge refuses a body. Most clients send all of it before they look for an answer, and would

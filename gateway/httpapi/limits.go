@@ -13,6 +13,12 @@ const (
 	writeMargin = 30 * time.Second
 	// headerBytesMax bounds the headers of a request, in bytes.
 	headerBytesMax = 16 << 10
+	// ConnectionsMax bounds the open connections, with and without a request.
+	ConnectionsMax = 16_384
+	// bodiesBytesMax bounds the memory of all large bodies together, in bytes.
+	bodiesBytesMax = 256 << 20
+	// refusalWait bounds how long a connection takes to be told that it is one too many.
+	refusalWait = 100 * time.Millisecond
 	// bodyDrainedMax bounds how much of a body that is too large is read and thrown away, in bytes.
 	bodyDrainedMax = 64 << 20
 	// bufferKeptMax bounds the buffers that are kept for the next request, in bytes.

@@ -55,6 +55,7 @@ type Server struct {
 	stop     context.CancelFunc
 	streams  atomic.Int64
 	inFlight *atomic.Int64
+	held     atomic.Int64 // see exchange.held
 	origins  *http.CrossOriginProtection
 	// id is the port's, bound once.
 	id gateway.AppendID

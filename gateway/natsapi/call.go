@@ -178,9 +178,18 @@ func readHeaders(o *gateway.Operation, h nats.Header, m *gateway.Message) *gatew
 
 // goSlowly does what takes many commands or reads the disk, on a goroutine of its own.
 func (s *Server) goSlowly(c *call, raw []byte) {
-	select {
-	case s.slow <- struct{}{}:
-	default:
+	taken := false
+	if size := int64(len(raw)); s.slowBytes.Add(size) > slowBytesMax && len(s.slow) > 0 {
+		s.slowBytes.Add(-size)
+	} else {
+		select {
+		case s.slow <- struct{}{}:
+			taken = true
+		default:
+			s.slowBytes.Add(-size)
+		}
+	}
+	if !taken {
 		p := &gateway.Problem{Kind: gateway.Overloaded, Detail: "too many batches and lists are under way over NATS; nothing was done"}
 		c.finish(p, nil, nil)
 		return
@@ -202,6 +211,7 @@ func (s *Server) goSlowly(c *call, raw []byte) {
 			return p
 		})
 		<-s.slow
+		s.slowBytes.Add(-int64(len(raw)))
 		if p != nil {
 			freeBody(body)
 			body = nil

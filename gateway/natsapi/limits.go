@@ -9,10 +9,12 @@ const (
 	// slowMax bounds the batches and lists under way, which have a goroutine each. More are
 	// OVERLOADED.
 	slowMax = 64
+	// slowBytesMax bounds the payloads of those, in bytes; one is always taken.
+	slowBytesMax = 64 << 20
 	// pendingMessagesMax and pendingBytesMax bound what waits for one endpoint. The client
 	// library drops what is beyond them, so they are far above what a handler leaves.
 	pendingMessagesMax = 65_536
-	pendingBytesMax    = 64 << 20
+	pendingBytesMax    = 512 << 20
 	// flushWait bounds how long a stop takes to send the last answers.
 	flushWait = 2 * time.Second
 	// headerBytes is more than the headers of an answer take, which count against the largest

@@ -53,6 +53,7 @@ type Server struct {
 	in        incoming
 	out       outgoing
 	slow      chan struct{}
+	slowBytes atomic.Int64
 	inFlight  *atomic.Int64
 	stopped   atomic.Bool
 	// id is the port's, bound once.
