@@ -46,6 +46,20 @@ func manifestChecksum(text []byte) string {
 	return fmt.Sprintf("%08x", crc32.Checksum(blank, castagnoli))
 }
 
+// verify compares what was read with its checksum.
+func (m *Manifest) verify(text []byte) error {
+	if m.Checksum == "" {
+		// Made before manifests had checksums, and so without anything that came later either.
+		strict := json.NewDecoder(bytes.NewReader(text))
+		strict.DisallowUnknownFields()
+		return strict.Decode(&Manifest{})
+	}
+	if m.Checksum != manifestChecksum(text) {
+		return errors.New("its checksum does not match")
+	}
+	return nil
+}
+
 // write puts the manifest in place.
 func (m *Manifest) write(fsys vfs.FS, dir string) error {
 	m.Checksum = noChecksum
@@ -98,8 +112,8 @@ func loadManifest(fsys vfs.FS, dir string, partitions int, random io.Reader) (*M
 		return nil, fmt.Errorf("%s has format %d, made by a newer program; this one knows format %d: use the newer program, "+
 			"or a backup from before the upgrade", path, m.Format, manifestFormat)
 	}
-	if m.Checksum != "" && m.Checksum != manifestChecksum(b) {
-		return nil, fmt.Errorf("%s is damaged: its checksum does not match; bring back a copy of it, or restore from a backup", path)
+	if err := m.verify(b); err != nil {
+		return nil, fmt.Errorf("%s is damaged; bring back a copy of it, or restore from a backup: %w", path, err)
 	}
 	if m.Format != manifestFormat {
 		return nil, fmt.Errorf("%s is damaged: there is no format %d", path, m.Format)

@@ -32,6 +32,10 @@ func (s *Store) recover() error {
 		Random: s.o.Random, Pace: s.o.Pace,
 	})
 	if err = errors.Join(r.stop(), err); err != nil {
+		var damage *wal.CorruptionError
+		if errors.As(err, &damage) {
+			return fmt.Errorf("%w (nothing was changed; 'skua check' says more, and a backup brings back what was)", err)
+		}
 		return err
 	}
 	saved, err := s.snapshots.Mark(markSaved)
@@ -44,14 +48,40 @@ func (s *Store) recover() error {
 	}
 	s.saved.Store(saved)
 	if first := s.wal.First(); first > r.through+1 {
-		return fmt.Errorf("the snapshots cover the log through record %d, but it begins at %d: "+
-			"log files are missing", r.through, first)
+		return s.lacks("the snapshots cover the log through", r.through, first)
+	}
+	if err := s.refuseGap(); err != nil {
+		return err
 	}
 	if err := r.save(); err != nil {
 		return err
 	}
 	s.o.Logger.Info("recovered", "records", r.records, "items", r.loaded, "through", s.wal.Last(),
 		"seconds", time.Since(start).Seconds())
+	return nil
+}
+
+// markConverted is the last record that was in the history, as of the last Commit.
+const markConverted = "converted"
+
+// lacks says that records are nowhere any more.
+func (s *Store) lacks(what string, through, first uint64) error {
+	return fmt.Errorf("%s record %d, but it begins at %d: log files are missing, or %s is not whole, "+
+		"which is so when a MANIFEST in it is damaged: restore from a backup", what, through, first, s.fsPath(snapshotDir))
+}
+
+// refuseGap notices that records are neither in the history any more nor in the log still: then keys
+// would be forgotten that must be known.
+func (s *Store) refuseGap() error {
+	converted, err := s.snapshots.Mark(markConverted)
+	if err != nil {
+		return err
+	}
+	// The mark is of the last Commit; the newest bucket may be later, and may be gone by retention.
+	converted = max(converted, s.converted.Load())
+	if first := s.wal.First(); converted > 0 && first > converted+1 {
+		return s.lacks("the history has the log through", converted, first)
+	}
 	return nil
 }
 

@@ -84,9 +84,9 @@ func newPiece() *piece {
 
 // replay takes one record of the log.
 func (r *recovery) replay(index uint64, record []byte) error {
+	s := r.store
 	if r.last == 0 && index > r.through+1 {
-		return fmt.Errorf("the snapshots cover the log through record %d, but it begins at %d: log files are missing, "+
-			"or the snapshots are", r.through, index)
+		return s.lacks("the snapshots cover the log through", r.through, index)
 	}
 	p := r.open
 	from := len(p.bytes)
@@ -98,7 +98,6 @@ func (r *recovery) replay(index uint64, record []byte) error {
 	if err := e.Read(record); err != nil {
 		return fmt.Errorf("decode record %d: %w", index, err)
 	}
-	s := r.store
 	r.last = index
 	if e.Epoch < s.epoch {
 		p.bytes = p.bytes[:from]

@@ -295,6 +295,9 @@ func (s *Store) Commit(through uint64) error {
 	if err := s.snapshots.SetMark(markSaved, s.saved.Load()); err != nil {
 		return err
 	}
+	if err := s.snapshots.SetMark(markConverted, converted); err != nil {
+		return err
+	}
 	if err := s.snapshots.Commit(through); err != nil {
 		return err
 	}

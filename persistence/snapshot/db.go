@@ -86,7 +86,8 @@ func Open(dir string, o Options) (*DB, error) {
 	opts.EnsureDefaults()
 	db, err := openPebble(dir, opts)
 	if err != nil {
-		return nil, fmt.Errorf("open snapshots in %s: %w", dir, err)
+		return nil, fmt.Errorf("open snapshots in %s (unless it is the disk, a file there is missing, or the MANIFEST or OPTIONS is damaged: "+
+			"restore from a backup): %w", dir, err)
 	}
 	d := &DB{pebble: db, fs: o.FS, dir: dir, opts: opts, onFailure: o.OnFailure}
 	d.gathering.round = 1 // A note that was read says zero.
