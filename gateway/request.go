@@ -14,7 +14,7 @@ import (
 type Carried struct {
 	Reason    Text `json:"reason" enum:"reasons" doc:"Why; one of the known reasons. Each operation but adjust has a default."`
 	Reference Text `json:"reference_document_uri" maxlen:"512" doc:"The document behind the change, a URI such as order:7."`
-	Actor     Text `json:"actor" maxlen:"255" doc:"Who did it, for the movement."`
+	Actor     Text `json:"actor" maxlen:"255" doc:"Who did it, for the movement. A server with tokens takes the name of the token instead."`
 }
 
 // PutItemRequest is the body of put_item. Settings are replaced as a whole.

@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/skua-stock/skua/gateway/events"
 )
 
 // caller is how a verb shows who it is, and knows whom it talks to.
@@ -28,10 +32,10 @@ func (c *caller) token() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// client is an HTTP client that trusts whom it shall.
-func (c *caller) client() (*http.Client, error) {
+// trust says whom to trust for TLS; nil is whom the system does.
+func (c *caller) trust() (*tls.Config, error) {
 	if c.CA == "" {
-		return http.DefaultClient, nil
+		return nil, nil
 	}
 	b, err := os.ReadFile(c.CA)
 	if err != nil {
@@ -41,9 +45,29 @@ func (c *caller) client() (*http.Client, error) {
 	if !pool.AppendCertsFromPEM(b) {
 		return nil, fmt.Errorf("%s has no certificate", c.CA)
 	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
+}
+
+// client is an HTTP client that trusts whom it shall.
+func (c *caller) client() (*http.Client, error) {
+	trust, err := c.trust()
+	if trust == nil || err != nil {
+		return http.DefaultClient, err
+	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	t.TLSClientConfig = trust
 	return &http.Client{Transport: t}, nil
+}
+
+// natsOptions show a token of the embedded server's own tokens, and listen where it may.
+func (c *caller) natsOptions(token string) (opts []nats.Option) {
+	if c.CA != "" {
+		opts = append(opts, nats.RootCAs(c.CA))
+	}
+	if parts := strings.Split(token, "_"); len(parts) == 3 {
+		opts = append(opts, nats.Token(token), nats.CustomInboxPrefix(events.InboxPrefix(parts[1])))
+	}
+	return opts
 }
 
 // do sends a request with the token.

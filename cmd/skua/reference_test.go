@@ -110,7 +110,8 @@ func configurationPage(k *kong.Kong) string {
 			}
 		}
 	}
-	b.WriteString("\nNothing but loopback addresses is listened on: there is no authentication yet to keep strangers out.\n" +
+	b.WriteString("\nBeyond loopback nothing is listened on without `--tokens`, and not without TLS unless `--insecure-plaintext` says so: see\n" +
+		"[security](../operating/security.md). SIGHUP has the tokens file read at once.\n" +
 		"Sizes are bytes, times are as `10s`, `15m` or `24h`. Limits that cannot be set are in each package's `limits.go`.\n")
 	return b.String()
 }

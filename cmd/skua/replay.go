@@ -18,6 +18,7 @@ import (
 
 // replayCmd sells a year of a real shop's orders through the public API.
 type replayCmd struct {
+	caller
 	File    string  `arg:"" help:"CSV of invoice,sku,qty,time,price; gzip by its name."`
 	HTTP    string  `name:"http" help:"URL of the HTTP door." default:"http://127.0.0.1:8080" placeholder:"URL"`
 	NATS    string  `name:"nats" help:"URL of a NATS server; goes that way instead of over HTTP." placeholder:"URL"`

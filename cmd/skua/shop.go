@@ -20,16 +20,24 @@ type shop interface {
 }
 
 func openShop(c *replayCmd) (shop, error) {
+	token, err := c.token()
+	if err != nil {
+		return nil, err
+	}
 	if c.NATS == "" {
-		return &httpShop{url: baseURL(c.HTTP), client: &http.Client{
-			Timeout: clientWait, Transport: &http.Transport{MaxIdleConnsPerHost: 256},
+		trust, err := c.trust()
+		if err != nil {
+			return nil, err
+		}
+		return &httpShop{url: baseURL(c.HTTP), token: token, client: &http.Client{
+			Timeout: clientWait, Transport: &http.Transport{MaxIdleConnsPerHost: 256, TLSClientConfig: trust},
 		}}, nil
 	}
-	nc, err := nats.Connect(c.NATS, nats.Name("skua replay"))
+	nc, err := nats.Connect(c.NATS, append(c.natsOptions(token), nats.Name("skua replay"))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	return natsShop{nc}, nil
+	return natsShop{nc, token}, nil
 }
 
 // unavailableTries is how often an operation is tried again while the server has too much load or
@@ -40,6 +48,7 @@ const (
 )
 
 type httpShop struct {
+	token  string
 	url    string
 	client *http.Client
 	// reached is true once the server has answered. Before, there is nothing to wait for.
@@ -77,6 +86,9 @@ func (s *httpShop) once(op, sku, id, key string, body []byte) ([]byte, string, e
 	}
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
+	}
+	if s.token != "" {
+		req.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := s.client.Do(req)
@@ -126,7 +138,10 @@ func codeOf(answer []byte, otherwise string) string {
 	return p.Code
 }
 
-type natsShop struct{ nc *nats.Conn }
+type natsShop struct {
+	nc    *nats.Conn
+	token string
+}
 
 func (s natsShop) Close() { s.nc.Close() }
 
@@ -154,6 +169,9 @@ func (s natsShop) do(op, sku, id, key string, body any) (answer []byte, code str
 	m := &nats.Msg{Subject: "stock.v1." + op, Data: b, Header: nats.Header{}}
 	if key != "" {
 		m.Header.Set("Idempotency-Key", key)
+	}
+	if s.token != "" {
+		m.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	for range unavailableTries {
 		var reply *nats.Msg

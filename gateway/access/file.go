@@ -23,14 +23,13 @@ type content struct {
 var strict = json.JoinOptions(json.RejectUnknownMembers(true))
 
 // ReadFile reads the records of a tokens file.
-func ReadFile(path string) ([]Record, error) {
+func ReadFile(path string) (records []Record, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	records, err := read(f)
-	if err != nil {
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if records, err = read(f); err != nil {
 		return nil, fmt.Errorf("tokens file %s: %w", path, err)
 	}
 	return records, nil
@@ -79,7 +78,7 @@ func check(records []Record) error {
 
 // EditFile changes the records of a tokens file, which is made where there is none. Whoever edits
 // it at the same time waits. The file is replaced as a whole, so that a server never reads half.
-func EditFile(path string, edit func([]Record) ([]Record, error)) error {
+func EditFile(path string, edit func([]Record) ([]Record, error)) (err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // What is replaced is the file, not the link to it.
 	}
@@ -87,7 +86,7 @@ func EditFile(path string, edit func([]Record) ([]Record, error)) error {
 	if err != nil {
 		return fmt.Errorf("edit the tokens file: %w", err)
 	}
-	defer dir.Close()
+	defer func() { err = errors.Join(err, dir.Close()) }() // Which lets the lock go.
 	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", dir.Name(), err)
 	}

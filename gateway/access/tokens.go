@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -136,12 +137,12 @@ func (t *Tokens) poll(always bool) {
 }
 
 // load reads the file and puts what it says in place of what was.
-func (t *Tokens) load() error {
+func (t *Tokens) load() (err error) {
 	f, err := os.Open(t.path)
 	if err != nil {
 		return fmt.Errorf("open the tokens file: %w", err)
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("look at the tokens file: %w", err)

@@ -339,3 +339,52 @@ func BenchmarkAuthenticate(b *testing.B) {
 		}
 	}
 }
+
+// FuzzAuthenticate: whatever a client sends, the one token that there is lets in, and nothing else.
+func FuzzAuthenticate(f *testing.F) {
+	keep := newFile(&testing.T{})
+	keep.path = filepath.Join(f.TempDir(), "tokens.json")
+	_, token := keep.add(Record{Name: "a"})
+	tokens := keep.open()
+	for _, header := range []string{"", "Bearer", "Bearer ", "bearer  " + token, "Bearer " + token + " ", "Basic " + token, "Bearer skua__", "Bearer skua_\x00"} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		shown, ok := Bearer(header)
+		g, denial := tokens.Authenticate(shown, time.Now())
+		if (g == nil) == (denial == nil) || (g != nil) != (shown == token) || ok && !strings.HasSuffix(header, shown) {
+			t.Errorf("%q: %v, %v", header, g, denial)
+		}
+	})
+}
+
+// FuzzFile: a file is refused, or every record of it is a grant that is no wider than it says.
+func FuzzFile(f *testing.F) {
+	r, _, err := NewRecord(Record{Name: "a", Scopes: []string{"read"}, Locations: []string{"x"}}, time.Unix(0, 0))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(`{"tokens":[{"id":"` + r.ID + `","name":"a","scopes":["read"],"locations":["x"],"secret_sha256":"` + r.Hash + `","created_at":"2026-01-01T00:00:00Z"}]}`))
+	f.Add([]byte(`{"tokens":[]}`))
+	f.Add([]byte(`{}`))
+	path := filepath.Join(f.TempDir(), "tokens.json")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		records, err := ReadFile(path)
+		if err != nil {
+			return
+		}
+		for i := range records {
+			g, err := records[i].grant()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g.Scopes == 0 || len(records[i].Locations) > 0 && len(g.Locations) == 0 || len(records[i].Prefixes) > 0 && len(g.Prefixes) == 0 ||
+				bytes.Contains(b, []byte(`"locations":[`)) && len(records) == 1 && !g.RestrictedToLocations() && !bytes.Contains(b, []byte(`\`)) {
+				t.Errorf("%s: %+v", b, g)
+			}
+		}
+	})
+}

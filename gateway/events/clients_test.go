@@ -264,13 +264,25 @@ func TestTokensOnNATS(t *testing.T) {
 		subject string
 		allowed bool
 	}{
-		{"till", "stock.events.v1.>", false}, {"till", ">", false}, {"till", "_INBOX.>", false}, {"till", InboxPrefix(read.ID) + ".>", false},
-		{"board", "stock.events.v1.>", true}, {"board", "stock.alerts.v1.>", true}, {"board", "stock.>", false}, {"board", "_INBOX.>", false},
-		{"board", "*." + "a.b", false}, {"board", "$JS.>", false},
-		{"berlin", "stock.events.v1.>", false}, {"berlin", "stock.events.v1.berlin.>", true}, {"berlin", "stock.events.v1.new%20york.a", true},
-		{"berlin", "stock.events.v1.rome.>", false}, {"berlin", "stock.events.v1.*.a", false}, {"berlin", "stock.alerts.v1.*.berlin.>", true},
+		{"till", "stock.events.v1.>", false},
+		{"till", ">", false},
+		{"till", "_INBOX.>", false},
+		{"till", InboxPrefix(read.ID) + ".>", false},
+		{"board", "stock.events.v1.>", true},
+		{"board", "stock.alerts.v1.>", true},
+		{"board", "stock.>", false},
+		{"board", "_INBOX.>", false},
+		{"board", "*." + "a.b", false},
+		{"board", "$JS.>", false},
+		{"berlin", "stock.events.v1.>", false},
+		{"berlin", "stock.events.v1.berlin.>", true},
+		{"berlin", "stock.events.v1.new%20york.a", true},
+		{"berlin", "stock.events.v1.rome.>", false},
+		{"berlin", "stock.events.v1.*.a", false},
+		{"berlin", "stock.alerts.v1.*.berlin.>", true},
 		{"berlin", "stock.alerts.v1.>", false},
-		{"shoes", "stock.events.v1.>", false}, {"shoes", "stock.events.v1.*.SHOES-1", false},
+		{"shoes", "stock.events.v1.>", false},
+		{"shoes", "stock.events.v1.*.SHOES-1", false},
 	} {
 		if _, err := all[c.who].SubscribeSync(c.subject); err != nil {
 			t.Fatal(err)
@@ -390,7 +402,10 @@ func TestTokensBeyondLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []ServerConfig{
-		{Addr: "0.0.0.0:0"}, {Addr: ":0"}, {Addr: "192.0.2.1:0", Tokens: tokens}, {Addr: ":0", Tokens: tokens},
+		{Addr: "0.0.0.0:0"},
+		{Addr: ":0"},
+		{Addr: "192.0.2.1:0", Tokens: tokens},
+		{Addr: ":0", Tokens: tokens},
 		{Addr: "0.0.0.0:0", TLS: &tls.Config{MinVersion: tls.VersionTLS12}},
 	} {
 		c.Dir = t.TempDir()

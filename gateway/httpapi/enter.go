@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/skua-stock/skua/gateway"
 	"github.com/skua-stock/skua/gateway/access"
@@ -55,7 +56,8 @@ func (s *Server) named(host string) bool {
 	if n := len(name); n > 2 && name[0] == '[' && name[n-1] == ']' {
 		name = name[1 : n-1]
 	}
-	if name == "127.0.0.1" || name == "localhost" || slices.Contains(s.cfg.Hosts, name) {
+	same := func(host string) bool { return strings.EqualFold(host, name) }
+	if name == "127.0.0.1" || slices.ContainsFunc(s.cfg.Hosts, same) {
 		return true
 	}
 	ip := net.ParseIP(name)

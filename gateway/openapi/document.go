@@ -68,7 +68,9 @@ func document() object {
 }
 
 var securitySchemes = object{{"token", object{
-	{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "skua_<id>_<secret>"},
+	{"type", "http"},
+	{"scheme", "bearer"},
+	{"bearerFormat", "skua_<id>_<secret>"},
 	{"description", "An API token of `skua token new`. What an operation needs is its `x-scopes`, any one of them; `admin` is enough for all."},
 }}}
 
