@@ -63,7 +63,7 @@ func appendHold(dst []byte, h *engine.HoldImage) []byte {
 // eachHold calls f with what a chunk says: over for a hold that ended, else its bytes.
 func eachHold(row []byte, over func(nonce uint64), hold func(b []byte) error) error {
 	if len(row) == 0 || row[0] != chunkVersion {
-		return fmt.Errorf("chunk of holds is missing or of an unknown version")
+		return unknownVersion("chunk of holds", row)
 	}
 	r := reader{b: row[1:]}
 	for range r.count() {

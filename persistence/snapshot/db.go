@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -85,6 +86,9 @@ func Open(dir string, o Options) (*DB, error) {
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	opts.EnsureDefaults()
 	db, err := openPebble(dir, opts)
+	if err != nil && strings.Contains(err.Error(), "unknown format major version") {
+		return nil, fmt.Errorf("open snapshots in %s: made by a newer program, which has to read them: %w", dir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open snapshots in %s (unless it is the disk, a file there is missing, or the MANIFEST or OPTIONS is damaged: "+
 			"restore from a backup): %w", dir, err)
@@ -229,4 +233,12 @@ func after(prefix []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// unknownVersion says why a row cannot be read whose first byte is not the version that is known.
+func unknownVersion(what string, row []byte) error {
+	if len(row) == 0 {
+		return fmt.Errorf("%s is missing", what)
+	}
+	return fmt.Errorf("%s of version %d, made by a newer program, which has to read it", what, row[0])
 }

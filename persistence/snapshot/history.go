@@ -335,7 +335,7 @@ func appendBucket(dst []byte, b *Bucket) []byte {
 
 func decodeBucket(row []byte) (b Bucket, err error) {
 	if len(row) == 0 || row[0] != bucketVersion {
-		return b, fmt.Errorf("unknown version")
+		return b, unknownVersion("bucket", row)
 	}
 	r := reader{b: row[1:]}
 	b.First, b.Last = r.uvarint(), r.uvarint()

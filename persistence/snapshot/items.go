@@ -289,7 +289,7 @@ func appendItemRow(dst []byte, im *engine.Image, last uint64, chunks []chunk) []
 // chunksOf reads of an item row where the holds are.
 func chunksOf(row []byte) ([]chunk, error) {
 	if len(row) == 0 || row[0] != itemRowVersion {
-		return nil, fmt.Errorf("item row of an unknown version")
+		return nil, unknownVersion("item row", row)
 	}
 	r := reader{b: row[1:]}
 	chunks := r.chunks()
@@ -308,7 +308,7 @@ func (r *reader) chunks() (chunks []chunk) {
 
 func decodeItemRow(b []byte) (im engine.Image, last uint64, expires engine.Time, chunks []chunk, err error) {
 	if len(b) == 0 || b[0] != itemRowVersion {
-		return im, 0, 0, nil, fmt.Errorf("item row of an unknown version")
+		return im, 0, 0, nil, unknownVersion("item row", b)
 	}
 	r := reader{b: b[1:]}
 	chunks = r.chunks()

@@ -59,7 +59,7 @@ func (h segmentHeader) encode() []byte {
 
 var (
 	errHeaderDamaged = errors.New("segment header is damaged")
-	errHeaderVersion = errors.New("segment has a format version that this program does not know")
+	errHeaderVersion = errors.New("segment has a format version that this program does not know, made by a newer program")
 )
 
 // parseSegmentHeader decodes and validates what the first bytes of a file say.
