@@ -77,7 +77,6 @@ type backup struct {
 	ctx   context.Context
 	out   *unfinished
 	b     *Backup
-	seen  int64 // bytes since it was last asked whether to go on
 }
 
 func (w *backup) run() (err error) {

@@ -188,7 +188,7 @@ func TestBackupCrash(t *testing.T) {
 			}
 			o.FS = disk // Another try is not stopped by what is left of the first.
 			d.rewind(open(t, o))
-			if b, err = d.store.Backup(t.Context(), backupDir); err != nil {
+			if _, err := d.store.Backup(t.Context(), backupDir); err != nil {
 				t.Fatal(err)
 			}
 			if err := d.store.Close(); err != nil {

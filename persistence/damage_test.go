@@ -45,7 +45,7 @@ func (a *asking) Errorf(format string, args ...any) { a.wrong = fmt.Sprintf(form
 
 // ask opens the directory and asks for everything: it returns the error that it ended with, or what
 // was wrong.
-func ask(d *driver, o Options) (opened bool, err error, wrong string) { //nolint:revive // The error is an answer.
+func ask(d *driver, o Options) (opened bool, wrong string, err error) {
 	a := &asking{TB: d.t}
 	done := make(chan struct{})
 	go func() {
@@ -70,7 +70,7 @@ func ask(d *driver, o Options) (opened bool, err error, wrong string) { //nolint
 		d.checkSKUs(5)
 	}()
 	<-done
-	return opened, a.err, a.wrong
+	return opened, a.wrong, a.err
 }
 
 // TestAnyFlippedBit damages every file of a data directory, one bit at a time: the start refuses, or
@@ -175,7 +175,7 @@ func flipEach(t *testing.T, rng *rand.Rand, d *driver, o Options, outcomes map[s
 			}
 			restore(t, fsys, dataDir, whole)
 			flip(t, fsys, file, at)
-			switch opened, err, wrong := ask(d, o); {
+			switch opened, wrong, err := ask(d, o); {
 			case wrong != "":
 				t.Errorf("%s damaged at %d: %s", file, at, wrong)
 			case err == nil && at >= 4096 && at < ends[path.Base(file)]:
@@ -192,7 +192,7 @@ func flipEach(t *testing.T, rng *rand.Rand, d *driver, o Options, outcomes map[s
 		}
 	}
 	restore(t, fsys, dataDir, whole)
-	if _, err, wrong := ask(d, o); err != nil || wrong != "" {
+	if _, wrong, err := ask(d, o); err != nil || wrong != "" {
 		t.Errorf("without damage: %v %s", err, wrong)
 	}
 }

@@ -201,7 +201,7 @@ func (s *soak) kills(ctx context.Context, args []string) error {
 		}
 		death := time.Now().Add(life)
 		for time.Now().Before(death) {
-			if over := time.Now().After(until); over || ctx.Err() != nil { //nolint:nilerr // An end before its time is one.
+			if time.Now().After(until) {
 				return nil
 			}
 			if ended, err := s.process.Ended(); ended {
@@ -211,6 +211,7 @@ func (s *soak) kills(ctx context.Context, args []string) error {
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():
+				return nil // What was until then is judged.
 			}
 		}
 		if err := s.die(sig, args, n%checkEvery == 0); err != nil {
