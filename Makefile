@@ -3,6 +3,7 @@ BIN := bin/skua
 LINT := bin/golangci-lint
 FUZZTIME ?= 10s
 RACE ?= ./...
+SIMTIME ?= 2m
 BENCHFLAGS ?=
 SOAKTIME ?= 1h
 SOAKFLAGS ?=
@@ -40,6 +41,14 @@ crash: build ## Kill the process and the disk at random moments, many times.
 	$(GO) test ./cmd/skua -run 'Kill' -count 1 -v -kill.rounds 20
 	$(GO) test ./cmd/skua/node -run 'Crash' -count 1 -rounds 200
 
+sim: ## Live whole lives of the system from fresh seeds, for SIMTIME.
+	$(GO) test ./bench/sim -count 1 -v -timeout 0 -run 'TestSim$$|TestSeeds' -sim.for $(SIMTIME)
+	$(GO) test ./bench/sim -count 1 -timeout 20m -run 'Every|SameSeed' -sim.every 7
+
+sim-long: ## The same for an hour, with every call of the file system.
+	$(MAKE) sim SIMTIME=1h
+	$(GO) test ./bench/sim -count 1 -timeout 2h -run 'Every' -sim.every 1
+
 mutants: ## Build with planted bugs and see that the tests find each.
 	./bench/mutants.sh
 
@@ -62,4 +71,4 @@ check: lint test race ## What has to pass before a change lands.
 clean: ## Remove what was built. Data stays.
 	rm -rf bin
 
-.PHONY: help build run test race lint fuzz crash mutants bench bench-quick soak bench-peers check clean
+.PHONY: help build run test race lint fuzz crash sim sim-long mutants bench bench-quick soak bench-peers check clean

@@ -85,9 +85,9 @@ func (w *wheel) run() {
 				return
 			}
 		}
-		pause := time.Hour
+		pause := wheelLookEvery
 		if next != 0 {
-			pause = max(0, time.Duration(next-now)*time.Millisecond)
+			pause = min(pause, max(0, time.Duration(next-now)*time.Millisecond))
 		}
 		timer.Reset(pause)
 		select {

@@ -74,6 +74,9 @@ const (
 	expiryLoadEvery = 30 * time.Second
 	// expiryRetry is how long after a SKU could not be loaded its deadline is looked at again.
 	expiryRetry = time.Second
+	// wheelLookEvery is how often the wheel looks at the clock at the least. Timers do not know when
+	// the wall clock was set forward, or the machine slept.
+	wheelLookEvery = time.Second
 	// wheelPiece is how many SKUs are ticked before the wheel looks at the clock again;
 	// ticksInFlight bounds the ticks that wait for their SKU.
 	wheelPiece    = 1024

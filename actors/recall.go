@@ -113,8 +113,14 @@ func (r *durableRead) Durable(err error) {
 }
 
 // read runs f on a goroutine that may wait for the disk. How many there are is bounded by the
-// commands in flight, how many read at once by readersMax.
+// commands in flight, how many read at once by readersMax. After Close nothing is read any more: the
+// log, when it closes, may still tell those who wait for it.
 func (s *System) read(f func()) {
+	select {
+	case <-s.stop:
+		return
+	default:
+	}
 	s.reading.Add(1)
 	wait := s.pace("read")
 	go func() {

@@ -50,7 +50,7 @@ func (b *books) timeOf(index uint64) engine.Time { return b.times[index-1] }
 
 // follow reads the durable log as it grows, until the node is gone.
 func (w *world) follow(f gateway.Follower, run int) {
-	defer f.Close()
+	defer func() { _ = f.Close() }() // It never fails.
 	for {
 		index, r, err := f.Next(context.Background())
 		w.mu.Lock()

@@ -165,7 +165,7 @@ func (c *client) send(r *request, lane int) {
 	comesBack := c.dice.IntN(100) >= c.w.weather.loss
 	back := spread(c.dice, c.w.weather.delay)
 	time.AfterFunc(c.w.tl.place(lane, spread(c.dice, c.w.weather.delay)), func() {
-		c.w.submit(&cmd, func(a *engine.Answer, text string) {
+		c.w.submit(&cmd, false, func(a *engine.Answer, text string) {
 			if !comesBack {
 				c.w.count.lost.Add(1)
 				return

@@ -58,7 +58,8 @@ func (o *diskOp) ofLog() bool { return strings.Contains(o.path, "/log") }
 type inode struct {
 	kids, safeKids map[string]*inode // of a directory
 	data, safe     []byte
-	dirty          []extent // written since the last sync
+	dirty          []extent   // written since the last sync
+	order          [][]string // of a directory: the names that were changed since the last sync, in order
 }
 
 type extent struct{ from, to int }
@@ -112,8 +113,14 @@ func (d *disk) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
 		return nil, notThere("create", name)
 	}
 	n := &inode{}
-	dir.kids[path.Base(name)] = n
+	dir.enter(n, path.Base(name))
 	return &handle{d: d, n: n, path: name}, nil
+}
+
+// enter gives a file a name in a directory.
+func (n *inode) enter(kid *inode, name string) {
+	n.kids[name] = kid
+	n.order = append(n.order, []string{name})
 }
 
 // Link implements vfs.FS.
@@ -124,7 +131,7 @@ func (d *disk) Link(from, to string) error {
 	if n == nil || dir == nil {
 		return notThere("link", from)
 	}
-	dir.kids[path.Base(to)] = n
+	dir.enter(n, path.Base(to))
 	return nil
 }
 
@@ -143,7 +150,7 @@ func (d *disk) open(name string, create bool) (vfs.File, error) {
 			return nil, notThere("open", name)
 		}
 		n = &inode{}
-		dir.kids[path.Base(name)] = n
+		dir.enter(n, path.Base(name))
 	}
 	return &handle{d: d, n: n, path: name}, nil
 }
@@ -175,7 +182,9 @@ func (d *disk) Remove(name string) error {
 	if len(n.kids) > 0 {
 		return &os.PathError{Op: "remove", Path: name, Err: errors.New("the directory is not empty")}
 	}
-	delete(d.find(path.Dir(name)).kids, path.Base(name))
+	dir := d.find(path.Dir(name))
+	delete(dir.kids, path.Base(name))
+	dir.order = append(dir.order, []string{path.Base(name)})
 	return nil
 }
 
@@ -204,6 +213,7 @@ func (d *disk) Rename(from, to string) error {
 	}
 	delete(d.find(path.Dir(from)).kids, path.Base(from))
 	dir.kids[path.Base(to)] = n
+	dir.order = append(dir.order, []string{path.Base(from), path.Base(to)}) // They are in one directory.
 	return nil
 }
 

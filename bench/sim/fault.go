@@ -59,12 +59,22 @@ type injected struct {
 // still while somebody waits for a lock.
 func (w *world) touch(run int, d *disk) func(op diskOp) error {
 	return func(op diskOp) error {
+		if op.kind >= opWrite {
+			w.mu.Lock()
+			if w.crashAt != 0 && run == w.run && d == w.disk {
+				if w.calls++; w.calls == w.crashAt {
+					w.trace.note(streamDriver, "the power goes at call %d, %s of %s", w.calls, opNames[op.kind], op.path)
+					w.crashLocked(w.weather.wreck(w.dice))
+				}
+			}
+			w.mu.Unlock()
+		}
 		if !op.ofLog() {
 			return nil
 		}
 		if op.kind >= opWrite {
 			lane := laneOf(op.path)
-			w.tl.sleep(lane, w.tl.within(lane, w.weather.diskTime)+time.Duration(w.stalled()))
+			w.tl.sleep(lane, w.tl.within(lane, w.weather.diskTime)+w.stalled())
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -76,6 +86,7 @@ func (w *world) touch(run int, d *disk) func(op diskOp) error {
 			return nil
 		}
 		in.armed, in.hit = false, true
+		w.count.injected++
 		if in.power != nil {
 			w.trace.note(streamDriver, "the power goes at %s of %s", opNames[op.kind], op.path)
 			w.crashLocked(*in.power)
@@ -147,6 +158,9 @@ func (w *world) strike() {
 func (w *world) arm(in injected) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.injected.hit {
+		return // What was hit has to end first.
+	}
 	in.armed = true
 	w.injected = in
 }

@@ -95,7 +95,7 @@ func (h *handle) Sync() error {
 
 func (n *inode) sync() {
 	if n.kids != nil {
-		n.safeKids = maps.Clone(n.kids)
+		n.safeKids, n.order = maps.Clone(n.kids), nil
 		return
 	}
 	if grow := len(n.data) - len(n.safe); grow > 0 {

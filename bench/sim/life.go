@@ -139,7 +139,7 @@ func (w *world) shut() bool {
 	w.mu.Lock()
 	w.node = nil
 	crashed := w.next != nil
-	w.up = false
+	w.up, w.doors = false, false
 	w.mu.Unlock()
 	w.trace.note(streamDriver, "shut down, crashed: %v", crashed)
 	if crashed {
@@ -283,9 +283,8 @@ func (w *world) compareReservation(nonce uint64) {
 // finish lets everything fall due that is due, compares all once more, also after a last restart, and
 // shuts down.
 func (w *world) finish() {
-	w.arm(injected{})
 	w.mu.Lock()
-	w.injected = injected{}
+	w.injected.armed, w.crashAt = false, 0
 	w.disk.room = 1 << 40
 	w.mu.Unlock()
 	for range 2 {
@@ -293,7 +292,7 @@ func (w *world) finish() {
 		if w.over.Load() {
 			break
 		}
-		w.tl.sleep(laneDriver, 5*time.Second)
+		w.tl.sleep(laneDriver, 3*time.Second)
 		w.overdue()
 		w.settle()
 		w.ledgers()
@@ -307,7 +306,7 @@ func (w *world) finish() {
 	}
 	w.mu.Lock()
 	n := w.node
-	w.node, w.up = nil, false
+	w.node, w.up, w.doors = nil, false, false
 	w.mu.Unlock()
 	if n != nil {
 		n.Kill() //nolint:errcheck // All is said by now.
@@ -369,7 +368,3 @@ func (w *world) save() {
 		w.fail("snapshot: %v", err)
 	}
 }
-
-// damage flips a bit of the log of a node that was shut down. Either the next start refuses, and names
-// the file and the place, or nothing that counts was there.
-func (w *world) damage() {}

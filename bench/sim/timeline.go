@@ -107,6 +107,6 @@ func (tl *timeline) pace(who string) (wait func()) {
 // laneOf is the lane of a file.
 func laneOf(path string) int {
 	h := fnv.New32a()
-	h.Write([]byte(path)) //nolint:errcheck // It never fails.
+	h.Write([]byte(path))
 	return laneDisk + int(h.Sum32()%(laneEnd-laneDisk))
 }

@@ -50,7 +50,7 @@ func (t *trace) note(stream int, format string, args ...any) {
 	if t.ended {
 		return
 	}
-	t.sums[stream].Write([]byte(line)) //nolint:errcheck // It never fails.
+	t.sums[stream].Write([]byte(line))
 	t.lines[t.next%tailLines] = fmt.Sprintf("%-6s %s", streamNames[stream], line)
 	t.next++
 	if t.dump != nil {

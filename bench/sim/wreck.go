@@ -42,7 +42,7 @@ func (d *disk) crash(w wreck) *disk {
 
 func (w *wreck) dice(name string) *rand.Rand {
 	h := fnv.New64a()
-	h.Write([]byte(name)) //nolint:errcheck // It never fails.
+	h.Write([]byte(name))
 	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
@@ -51,7 +51,7 @@ func (n *inode) copy(seen map[*inode]*inode) *inode {
 	if c := seen[n]; c != nil {
 		return c
 	}
-	c := &inode{data: slices.Clone(n.data), safe: slices.Clone(n.safe), dirty: slices.Clone(n.dirty)}
+	c := &inode{data: slices.Clone(n.data), safe: slices.Clone(n.safe), dirty: slices.Clone(n.dirty), order: slices.Clone(n.order)}
 	seen[n] = c
 	for _, kids := range [...]struct {
 		from map[string]*inode
@@ -80,12 +80,7 @@ func (n *inode) survive(w wreck, name string, seen map[*inode]*inode) *inode {
 		seen[n] = c
 		return c
 	}
-	left := maps.Clone(n.safeKids)
-	for _, kid := range slices.Sorted(maps.Keys(n.kids)) {
-		if dice.IntN(100) < w.keep {
-			left[kid] = n.kids[kid]
-		}
-	}
+	left := n.names(w, name, dice)
 	c := newDir()
 	seen[n] = c
 	for _, kid := range slices.Sorted(maps.Keys(left)) {
@@ -93,6 +88,35 @@ func (n *inode) survive(w wreck, name string, seen map[*inode]*inode) *inode {
 	}
 	c.safeKids = maps.Clone(c.kids)
 	return c
+}
+
+// names are what is left of the entries of a directory. Those of the log survive one by one, in any
+// combination. Pebble counts on a file system that keeps the order of changes to a directory, as those
+// with a journal do: it makes a file, then the marker that names it, and syncs the directory once. So
+// elsewhere what was changed last is lost first.
+func (n *inode) names(w wreck, name string, dice *rand.Rand) map[string]*inode {
+	left := maps.Clone(n.safeKids)
+	if path.Base(name) == "log" {
+		for _, kid := range slices.Sorted(maps.Keys(n.kids)) {
+			if dice.IntN(100) < w.keep {
+				left[kid] = n.kids[kid]
+			}
+		}
+		return left
+	}
+	for _, change := range n.order {
+		if dice.IntN(100) >= w.keep {
+			break
+		}
+		for _, kid := range change {
+			if n.kids[kid] != nil {
+				left[kid] = n.kids[kid]
+			} else {
+				delete(left, kid)
+			}
+		}
+	}
+	return left
 }
 
 func (n *inode) surviving(w wreck, dice *rand.Rand) []byte {
