@@ -78,6 +78,9 @@ func (w *wheel) run() {
 	defer timer.Stop()
 	for {
 		w.sys.pace("wheel")()
+		if w.sys.stopped() {
+			return
+		}
 		now := w.sys.clock.time()
 		skus, next := w.due(now, wheelPiece)
 		for _, sku := range skus {
@@ -124,6 +127,9 @@ func (s *System) loadDeadlines() {
 	loaded := engine.Time(-1)
 	for {
 		s.pace("deadlines")()
+		if s.stopped() {
+			return
+		}
 		by := s.clock.time() + engine.Time(expiryHorizon.Milliseconds())
 		err := s.snapshots.Expiring(by, func(sku string, at engine.Time) bool {
 			if at > loaded {

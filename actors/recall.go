@@ -116,10 +116,8 @@ func (r *durableRead) Durable(err error) {
 // commands in flight, how many read at once by readersMax. After Close nothing is read any more: the
 // log, when it closes, may still tell those who wait for it.
 func (s *System) read(f func()) {
-	select {
-	case <-s.stop:
+	if s.stopped() {
 		return
-	default:
 	}
 	s.reading.Add(1)
 	wait := s.pace("read")

@@ -12,13 +12,16 @@ func (s *System) sweep() {
 	every := time.NewTicker(sweepEvery)
 	defer every.Stop()
 	start := time.Now()
-	for {
+	for !s.stopped() { // The end and a tick may have come together.
 		select {
 		case <-s.stop:
 			return
 		case <-every.C:
 		}
 		s.pace("sweep")()
+		if s.stopped() {
+			return
+		}
 		now := uint32(time.Since(start)/time.Second) + 1
 		s.coarse.Store(now)
 		cutoff := uint32(0)

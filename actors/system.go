@@ -419,6 +419,16 @@ func (s *System) Close() {
 	s.workers.stop()
 }
 
+// stopped reports whether the system was closed.
+func (s *System) stopped() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // inFlight is how many commands are on their way, and how much else is done for SKUs besides.
 func (s *System) inFlight() (n int64) {
 	for i := range s.partitions {

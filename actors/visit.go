@@ -241,7 +241,7 @@ func (v *visit) known() bool {
 	if found == nil {
 		return false
 	}
-	v.sys.read(func() { v.replay(found) })
+	v.sys.readDurable(slices.Max(found), v, func() { v.replay(found) })
 	return true
 }
 

@@ -20,7 +20,7 @@ func (s *Store) convert() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { <-s.stop; cancel() }()
-	for {
+	for !s.stopped() { // The end and a tick may have come together.
 		select {
 		case <-s.stop:
 			return
@@ -193,11 +193,24 @@ func (s *Store) upkeep() {
 			s.o.Logger.Error("cut the log", "error", err)
 		}
 		s.look()
+		if s.stopped() {
+			return
+		}
 		select {
 		case <-s.stop:
 			return
 		case <-every.C:
 		}
+	}
+}
+
+// stopped reports whether the store is being closed.
+func (s *Store) stopped() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
 	}
 }
 

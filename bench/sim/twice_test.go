@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// TestSameSeedSameLife lives seeds twice, on one processor and on two: the traces are the same to the
-// byte.
+// TestSameSeedSameLife lives seeds three times, on one processor and on two: the traces are the same
+// to the byte, crashes and recoveries included.
 func TestSameSeedSameLife(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	for range 1 + *runsFlag/2 {
+	for range 1 + *runsFlag/4 {
 		seed := rand.Uint64()
 		if *seedFlag != 0 {
 			seed = *seedFlag

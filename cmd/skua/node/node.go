@@ -87,16 +87,28 @@ func Open(cfg Config) (*Node, error) {
 func (n *Node) save(every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for {
+	for !n.stopped() { // The end and a tick may have come together.
 		select {
 		case <-n.stop:
 			return
 		case <-tick.C:
 		}
 		n.pace("save")()
+		if n.stopped() {
+			return
+		}
 		if err := n.Save(context.Background()); err != nil {
 			n.logger.Error("snapshot", "error", err)
 		}
+	}
+}
+
+func (n *Node) stopped() bool {
+	select {
+	case <-n.stop:
+		return true
+	default:
+		return false
 	}
 }
 
