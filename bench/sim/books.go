@@ -75,6 +75,11 @@ func (w *world) follow(f gateway.Follower, run int) {
 
 // see enters a record, or sees that one that was entered before is the same still.
 func (w *world) see(index uint64, r *engine.Record) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.failLocked("record %d does not fit: %v", index, p)
+		}
+	}()
 	b := w.books
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %q", r.Time, r.SKUs)
