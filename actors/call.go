@@ -82,10 +82,6 @@ func (k *call) refuse(err error) {
 // park lets the answer go once everything that it was read from is on disk. Nothing leaves the
 // process above the watermark, a refusal no more than a promise.
 func (k *call) park() {
-	if replyAboveWatermark {
-		k.Durable(nil)
-		return
-	}
 	k.cell.sys.wal.Await(k.cell.last, k)
 }
 

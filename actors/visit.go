@@ -142,7 +142,7 @@ func (c *cell) visited(v *visit) {
 
 // park lets the answers go once everything that they were read from is on disk.
 func (v *visit) park(wait bool) {
-	if !wait || replyAboveWatermark || v.last == 0 {
+	if !wait || v.last == 0 {
 		v.Durable(nil)
 		return
 	}

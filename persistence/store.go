@@ -266,10 +266,8 @@ func only(r *engine.Record, stock *engine.Stock) []*engine.Stock {
 
 // Save writes an image of an item, once the log is durable through its last record.
 func (s *Store) Save(im *engine.Image, last uint64, note any) (any, error) {
-	if !snapshotAboveWatermark {
-		if err := s.waitDurable(last); err != nil {
-			return nil, err
-		}
+	if err := s.waitDurable(last); err != nil {
+		return nil, err
 	}
 	n, _ := note.(*snapshot.Note)
 	next, err := s.snapshots.Save(im, last, n)

@@ -102,10 +102,8 @@ func (l *Log) commit(g *group) error {
 		return err
 	}
 	written := time.Now()
-	if !ackBeforeSync {
-		if err := l.sync(s, len(g.buf)); err != nil {
-			return err
-		}
+	if err := l.sync(s, len(g.buf)); err != nil {
+		return err
 	}
 	report := Group{
 		Records: int(g.last - g.first + 1),

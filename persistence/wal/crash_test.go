@@ -197,10 +197,6 @@ func (c *crasher) MaybeError(errorfs.Op) error {
 // TestCrashAtAnyPoint crashes a busy log again and again, at a random operation of the disk, in the
 // middle of Open too. What was acknowledged must be there, nothing that was not written may be, and
 // every record must be the one that was written.
-//
-// It must fail with the tag mutant_ack_before_sync:
-//
-//	go test -tags mutant_ack_before_sync -run TestCrashAtAnyPoint ./persistence/wal
 func TestCrashAtAnyPoint(t *testing.T) {
 	lost := 0
 	forSeeds(t, func(t *testing.T, _ uint64, rng *rand.Rand) {

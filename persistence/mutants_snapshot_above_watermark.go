@@ -1,5 +1,0 @@
-//go:build mutant_snapshot_above_watermark
-
-package persistence
-
-const snapshotAboveWatermark = true
