@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -73,6 +74,9 @@ func Read(r io.Reader, yield func(Document) error) (lines, skipped int, err erro
 		quantity, err := strconv.ParseInt(rec[2], 10, 64)
 		if err != nil {
 			return lines, skipped, fmt.Errorf("read the ledger: line %d: quantity: %w", lines, err)
+		}
+		if quantity == math.MinInt64 { // What comes back of it could not be counted.
+			return lines, skipped, fmt.Errorf("read the ledger: line %d: quantity %d is too low", lines, quantity)
 		}
 		sku := strings.TrimSpace(rec[1])
 		if sku == "" || quantity == 0 || strings.HasPrefix(rec[0], "A") {

@@ -23,7 +23,7 @@ import (
 
 // door is the NATS door before a whole engine in memory, and a client of it.
 type door struct {
-	*testing.T
+	testing.TB
 	shop   *gatewaytest.Shop
 	nats   *server.Server
 	server *Server
@@ -31,7 +31,7 @@ type door struct {
 	keys   int
 }
 
-func open(t *testing.T, change ...func(*Config)) *door {
+func open(t testing.TB, change ...func(*Config)) *door {
 	t.Helper()
 	ns, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, MaxPayload: 2 << 20})
 	if err != nil {
@@ -61,7 +61,7 @@ func open(t *testing.T, change ...func(*Config)) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &door{T: t, nats: ns, shop: shop, server: s, client: dial()}
+	return &door{TB: t, nats: ns, shop: shop, server: s, client: dial()}
 }
 
 func (d *door) stop() {
