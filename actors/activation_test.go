@@ -134,6 +134,31 @@ func TestLoadErrorsAreAnsweredAndRetried(t *testing.T) {
 	})
 }
 
+// TestWhatChangedStays: an item that nobody uses stays in memory until its state is in the snapshots.
+func TestWhatChangedStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGround(t, true)
+		b := start(t, g, limits(actors.Limits{IdleAfter: time.Second}))
+		b.must(put("A"))
+		b.must(receive("A", 7, "k"))
+		time.Sleep(time.Minute)
+		if n := b.gauge("skua_items_passivated_total"); n != 0 {
+			t.Errorf("%v items were passivated, and nothing is in the snapshots", n)
+		}
+		if err := b.Save(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if n := b.gauge("skua_items_passivated_total"); n != 1 {
+			t.Errorf("%v items were passivated, of 1 that was saved", n)
+		}
+		if n := b.onHand("A"); n != 7 {
+			t.Errorf("%d on hand", n)
+		}
+		b.close()
+	})
+}
+
 // Under a storm of activations and passivations no change is lost, and no SKU is there twice: the
 // ground notices a record that does not follow the item's last one.
 func TestPassivationStorm(t *testing.T) {

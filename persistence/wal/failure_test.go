@@ -41,8 +41,8 @@ func (f *faulty) MaybeError(op errorfs.Op) error {
 		return nil
 	}
 	f.injected = true
-	if sync && f.unsynced == "" && strings.HasSuffix(op.Path, segmentSuffix) &&
-		!strings.Contains(op.Path, sparePrefix) {
+	// A segment that was a spare goes by that name here.
+	if sync && f.unsynced == "" && strings.HasSuffix(op.Path, segmentSuffix) {
 		f.unsynced = op.Path
 	}
 	return errorfs.ErrInjected

@@ -147,6 +147,9 @@ func TestClockSetBack(t *testing.T) {
 	if a := do(n, engine.Command{Op: engine.OpConfirm, Key: "c2", Reservation: r.Ref}); a.Refusal.Code != engine.ReservationExpired {
 		t.Errorf("%+v", a)
 	}
+	if again := reserve(t, n, "r2", "A", 1, time.Minute); again.ExpiresAt <= r.ExpiresAt {
+		t.Errorf("a hold that is made after another is over falls due at %d, before the other at %d", again.ExpiresAt, r.ExpiresAt)
+	}
 	shut(t, n)
 }
 
