@@ -5,6 +5,7 @@ FUZZTIME ?= 10s
 RACE ?= ./...
 SIMTIME ?= 2m
 BENCHFLAGS ?=
+MUTANTFLAGS ?= -page docs/internals/mutants.md
 SOAKTIME ?= 1h
 SOAKFLAGS ?=
 
@@ -49,8 +50,8 @@ sim-long: ## The same for an hour, with every call of the file system.
 	$(MAKE) sim SIMTIME=1h
 	$(GO) test ./bench/sim -count 1 -timeout 2h -run 'Every' -sim.every 1
 
-mutants: ## Build with planted bugs and see that the tests find each.
-	./bench/mutants.sh
+mutants: ## Plant bugs, see that the tests find each, and write the table of docs/internals/mutants.md.
+	$(GO) run ./bench/mutants $(MUTANTFLAGS)
 
 bench: build ## Measure everything, and rewrite the tables and plots of docs/reference/benchmarks.md.
 	$(BIN) bench --page docs/reference/benchmarks.md $(BENCHFLAGS)
