@@ -5,7 +5,7 @@ FUZZTIME ?= 10s
 RACE ?= ./...
 SIMTIME ?= 2m
 BENCHFLAGS ?=
-MUTANTFLAGS ?= -page docs/internals/mutants.md
+MUTANTFLAGS ?= -sim 45s -page docs/internals/mutants.md
 SOAKTIME ?= 1h
 SOAKFLAGS ?=
 

@@ -8,6 +8,6 @@
 //	go run ./bench/mutants                      all mutants, each by the test that is meant to find it
 //	go run ./bench/mutants -quick               those that CI looks at
 //	go run ./bench/mutants -only lose-a-waiter  one
-//	go run ./bench/mutants -sim 1m              by the simulation alone, a minute each
+//	go run ./bench/mutants -sim 1m              all, and each by the simulation too, for at most a minute
 //	go run ./bench/mutants -page docs/internals/mutants.md
 package main

@@ -23,13 +23,20 @@ func write(path string, findings []finding) error {
 		return fmt.Errorf("write the table: %s has no %s and %s", path, pageBegin, pageEnd)
 	}
 	var t strings.Builder
-	t.WriteString("\n\n| mutant | what it does | found by | after |\n|---|---|---|--:|\n")
+	t.WriteString("\n\n| mutant | what it does | found by | after | by the simulation after |\n|---|---|---|--:|--:|\n")
 	for _, f := range findings {
 		by, after := fmt.Sprintf("`%s` in `%s`", strings.ReplaceAll(f.by.run, "|", "`, `"), strings.TrimPrefix(f.by.pkg, "./")), fmt.Sprintf("%.1f s", f.took.Seconds())
 		if !f.found {
 			by, after = "**nobody**", ""
 		}
-		fmt.Fprintf(&t, "| `%s` | %s | %s | %s |\n", f.name, f.what, by, after)
+		simulated := ""
+		switch {
+		case f.simFound:
+			simulated = fmt.Sprintf("%.1f s", f.simTook.Seconds())
+		case f.lived:
+			simulated = "not found"
+		}
+		fmt.Fprintf(&t, "| `%s` | %s | %s | %s | %s |\n", f.name, f.what, by, after, simulated)
 	}
 	t.WriteString("\n")
 	if err := os.WriteFile(path, []byte(before+pageBegin+t.String()+pageEnd+after), 0o644); err != nil {
