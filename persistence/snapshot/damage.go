@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -33,4 +34,18 @@ func reading(what string, err error) error {
 		return fmt.Errorf("%s: %s is damaged: %w", what, info.Path, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// nothingToFlush is how Pebble calls it when what is flushed has left nothing to write, which is well.
+// It has no name for it that others can use.
+const nothingToFlush = "pebble: empty table"
+
+// unwritten ends the process when a flush cannot write: Pebble would try again for ever, with
+// everybody who commits waiting for it, and a disk that has failed once is not to be trusted.
+func unwritten(failure func(error)) func(pebble.FlushInfo) {
+	return func(info pebble.FlushInfo) {
+		if info.Err != nil && failure != nil && !strings.HasSuffix(info.Err.Error(), nothingToFlush) {
+			failure(fmt.Errorf("write snapshots: %w", info.Err))
+		}
+	}
 }

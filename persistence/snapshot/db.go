@@ -75,7 +75,9 @@ func Open(dir string, o Options) (*DB, error) {
 		MaxOpenFiles:                4096,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		Logger:                      pebbleLogger{o.Logger, o.OnFailure},
-		EventListener:               &pebble.EventListener{DataCorruption: (&damaged{log: o.Logger}).found},
+		EventListener: &pebble.EventListener{
+			DataCorruption: (&damaged{log: o.Logger}).found, FlushEnd: unwritten(o.OnFailure),
+		},
 	}
 	opts.TargetFileSizes[0] = 8 << 20
 	for i := range opts.Levels {
