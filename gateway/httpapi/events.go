@@ -204,11 +204,12 @@ func (st *stream) run(ctx context.Context, follower gateway.Follower) error {
 	return nil
 }
 
-// between tells events until the next heartbeat is due.
+// between tells events until the next heartbeat is due. It looks at the time itself, since while there
+// is much to catch up with the follower does not wait, and so does not.
 func (st *stream) between(ctx context.Context, follower gateway.Follower) error {
 	beat, cancel := context.WithTimeout(ctx, st.server.cfg.Heartbeat)
 	defer cancel()
-	for {
+	for beat.Err() == nil {
 		index, r, err := follower.Next(beat)
 		if beat.Err() != nil && err != nil {
 			return nil
@@ -223,6 +224,7 @@ func (st *stream) between(ctx context.Context, follower gateway.Follower) error 
 			}
 		}
 	}
+	return nil
 }
 
 // tell writes the movements of a record. The id of an event is the place after it, so that a
