@@ -20,14 +20,14 @@ func (b *batch) look(ctx context.Context) {
 		_, b.members[i].problem = Seen(b.who.Grant, engine.OpGetReservation, a)
 		g.filed(i)
 	})
+	inTime := true
 	var asked []int
 	for i, m := range b.members {
-		if m.problem == nil && b.who.MustLook(m.message.Command.Op) {
-			asked = append(asked, i)
-			if !g.add(ctx, i, Look(&m.message.Command)) {
-				break
-			}
+		if m.problem != nil || !b.who.MustLook(m.message.Command.Op) {
+			continue
 		}
+		asked = append(asked, i) // All of them: what is not read for lack of time is not to be begun.
+		inTime = inTime && g.add(ctx, i, Look(&m.message.Command))
 	}
 	g.awaitAll(ctx)
 	g.end()
