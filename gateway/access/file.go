@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,7 +39,7 @@ func read(f *os.File) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().Perm()&0o022 != 0 {
+	if bitsCount && info.Mode().Perm()&0o022 != 0 {
 		return nil, fmt.Errorf("others than its owner may write it (mode %v); chmod 600 it", info.Mode().Perm())
 	}
 	b, err := io.ReadAll(io.LimitReader(f, FileBytesMax+1))
@@ -87,7 +86,7 @@ func EditFile(path string, edit func([]Record) ([]Record, error)) (err error) {
 		return fmt.Errorf("edit the tokens file: %w", err)
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }() // Which lets the lock go.
-	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+	if err := lock(dir); err != nil {
 		return fmt.Errorf("lock %s: %w", dir.Name(), err)
 	}
 	records, err := ReadFile(path)
@@ -110,10 +109,10 @@ func EditFile(path string, edit func([]Record) ([]Record, error)) (err error) {
 	if err := replace(path, append(b, '\n')); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return dir.Sync()
+	return syncDir(dir)
 }
 
-// replace writes a file beside another and puts it in its place, for the same owner.
+// replace writes a file beside another and puts it in its place, for those who could read that one.
 func replace(path string, b []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // With mode 0600.
 	if err != nil {
@@ -126,7 +125,7 @@ func replace(path string, b []byte) (err error) {
 	}()
 	_, err = f.Write(b)
 	if err == nil {
-		err = keepOwner(f, path)
+		err = keepReaders(f, path)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -137,17 +136,19 @@ func replace(path string, b []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// keepOwner: who runs as root must not take the file away from the server.
-func keepOwner(f *os.File, path string) error {
-	info, err := os.Stat(path)
+// keepReaders gives a file the owner, the group and the mode of the one that it takes the place of. A
+// server that could not read it any more would go on with the tokens that it knows, those that were
+// just revoked among them.
+func keepReaders(f *os.File, path string) error {
+	was, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
-		return f.Chown(int(s.Uid), int(s.Gid))
+	if err := keepOwner(f, was); err != nil {
+		return err
 	}
-	return nil
+	return f.Chmod(was.Mode().Perm())
 }
