@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,10 +17,7 @@ type Guard struct {
 	tokens  *access.Tokens
 	log     *slog.Logger
 	refused [access.CrossSite + 1]prometheus.Counter
-
-	// second is the second that lines are counted in; suppressed are those that were not logged
-	// since the last that was.
-	second, lines, suppressed atomic.Int64
+	lines   Lines
 }
 
 // NewGuard makes the guard of the doors. Without tokens nobody needs one; what else is refused, as a
@@ -72,18 +68,14 @@ type Refusal struct {
 // Report counts a refusal, and logs it unless there were too many in this second.
 func (g *Guard) Report(r *Refusal) {
 	g.refused[r.Reason].Inc()
-	second := time.Now().Unix()
-	if was := g.second.Load(); was != second && g.second.CompareAndSwap(was, second) {
-		g.lines.Store(0)
-	}
-	if g.lines.Add(1) > RefusalLinesMax {
-		g.suppressed.Add(1)
+	suppressed, ok := g.lines.Take()
+	if !ok {
 		return
 	}
 	g.log.LogAttrs(context.Background(), slog.LevelWarn, "access refused",
 		slog.String("reason", r.Reason.String()), slog.String("door", r.Door), slog.String("operation", r.Operation),
 		slog.String("request_id", r.RequestID), slog.String("principal", r.Principal), slog.String("token_id", r.ID),
-		slog.String("remote", r.Remote), slog.Int64("suppressed", g.suppressed.Swap(0)))
+		slog.String("remote", r.Remote), slog.Int64("suppressed", suppressed))
 }
 
 // Caller is who sent a request, as far as a door knows.

@@ -24,8 +24,9 @@ const (
 	CursorBytesMax = 256
 	// RequestIDBytesMax bounds a request id as clients send it, in bytes.
 	RequestIDBytesMax = 128
-	// RefusalLinesMax bounds the lines a second that the log has of refused access; the rest is counted.
-	RefusalLinesMax = 20
+	// ClientLinesMax bounds the lines a second that the log has of refused access, and of each other
+	// thing that clients bring about; the rest is counted.
+	ClientLinesMax = 20
 	// linesKeptMax bounds the memory for lines that is kept for the next command, in lines.
 	linesKeptMax = 64
 	// batchesKeptMax bounds the batches whose memory is kept for the next ones; membersKeptMax and

@@ -61,6 +61,7 @@ type server struct {
 	node        *node.Node
 	embedded    *events.Server
 	nc          *nats.Conn
+	natsLines   gateway.Lines
 	natsapi     *natsapi.Server
 	outbox      *events.Outbox
 	socket      *socket // takes orders for backups
@@ -159,7 +160,7 @@ func (s *server) connect() (err error) {
 				s.log.Warn("NATS is away; requests over it wait", "error", err)
 			}
 		}),
-		nats.ConnectHandler(s.arrived), nats.ReconnectHandler(s.arrived))
+		nats.ErrorHandler(s.natsError), nats.ConnectHandler(s.arrived), nats.ReconnectHandler(s.arrived))
 	if err != nil {
 		return fmt.Errorf("connect to NATS: %w", err)
 	}
@@ -167,6 +168,14 @@ func (s *server) connect() (err error) {
 		s.log.Warn("NATS is away; HTTP is served, requests over NATS and events wait until it comes", "nats", s.natsURL())
 	}
 	return nil
+}
+
+// natsError hears of answers that the NATS server did not take, as those to subjects that only the
+// outbox writes to. Left to itself the library prints each.
+func (s *server) natsError(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if suppressed, ok := s.natsLines.Take(); ok {
+		s.log.Warn("NATS refuses", "error", err, "suppressed", suppressed)
+	}
 }
 
 func (s *server) arrived(*nats.Conn) { s.log.Info("connected to NATS", "nats", s.natsURL()) }

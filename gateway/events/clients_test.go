@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -340,6 +341,59 @@ func TestAnswersDoNotReachStreams(t *testing.T) {
 	if _, err := c.Request("stock.v1.ping", nil, patience); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestLogOfClients: what clients do wrong over and over is not a line each, and a token that somebody gives
+// in the wrong place is in none.
+func TestLogOfClients(t *testing.T) {
+	g := newGuarded(t)
+	r, token := g.token(access.Record{Name: "a", Scopes: []string{"read"}})
+	log := new(lockedBuffer)
+	g.start(func(c *ServerConfig) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	for _, user := range []string{token, secretOf(token)} {
+		if nc, err := nats.Connect(g.server.ClientURL(), nats.UserInfo(user, "")); err == nil {
+			nc.Close()
+			t.Error("let in")
+		}
+	}
+	c := g.connect(r.ID, nats.Token(token))
+	const many = 60
+	for range many {
+		if err := c.Publish(SubjectPrefix+"main.a", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range many {
+		g.isDenied(c, "an event")
+	}
+	text := log.String()
+	if !strings.Contains(text, "Publish Violation") || !strings.Contains(text, "authentication error") {
+		t.Errorf("the log has not what went wrong:\n%s", text)
+	}
+	// More than one second may have gone by, but not as many as there would have to be.
+	if n := strings.Count(text, "Publish Violation"); n == many {
+		t.Errorf("%d lines of %d violations", n, many)
+	}
+	if strings.Contains(text, secretOf(token)) {
+		t.Errorf("the log has a secret:\n%s", text)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // TestRevokedIsCutOff: a connection that is open when its token is revoked does not stay, and does

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/skua-stock/skua/gateway"
 )
 
 // serverLog hands the log of the embedded NATS server to slog. What it calls a notice is a line at
@@ -15,6 +18,7 @@ type serverLog struct {
 	logger *slog.Logger
 
 	fatal chan struct{} // closed when the server cannot go on
+	lines gateway.Lines // of clients
 
 	mu   sync.Mutex
 	last string // the last error
@@ -39,11 +43,23 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 	l.died.Do(func() { close(l.fatal) })
 }
 
+// log writes a line. What is about one connection, its clients bring about as often as they like, as by
+// publishing what they may not: such lines are bounded, and the server's own are not lost among them.
 func (l *serverLog) log(level slog.Level, format string, v []any) string {
-	text := fmt.Sprintf(format, v...)
-	l.logger.Log(context.Background(), level, text, "from", "nats-server")
+	text := secret.ReplaceAllLiteralString(fmt.Sprintf(format, v...), "[a secret]")
+	if level == slog.LevelDebug || !strings.Contains(text, " - cid:") {
+		l.logger.Log(context.Background(), level, text, "from", "nats-server")
+		return text
+	}
+	if suppressed, ok := l.lines.Take(); ok {
+		l.logger.Log(context.Background(), level, text, "from", "nats-server", "suppressed", suppressed)
+	}
 	return text
 }
+
+// secret is what the secret of a token looks like. The server logs the user of who is refused, and
+// some give their whole token for it.
+var secret = regexp.MustCompile(`[a-z2-7]{52}`)
 
 func (l *serverLog) keep(text string) {
 	l.mu.Lock()

@@ -789,7 +789,7 @@ func TestAudit(t *testing.T) {
 	if got := d.refused("no_token"); got != 52 {
 		t.Errorf("%v refusals are counted", got)
 	}
-	if n := strings.Count(d.log.String(), "access refused"); n > 6+3*gateway.RefusalLinesMax || n < 6+gateway.RefusalLinesMax/2 {
+	if n := strings.Count(d.log.String(), "access refused"); n > 6+3*gateway.ClientLinesMax || n < 6+gateway.ClientLinesMax/2 {
 		t.Errorf("%d lines", n)
 	}
 	for _, never := range []string{token, secret, forged, secret[:20]} {
@@ -839,5 +839,24 @@ func TestAnswersGoToInboxes(t *testing.T) {
 		if n, _, err := sub.Pending(); err != nil || n != 0 {
 			t.Errorf("%s has an answer: %d, %v", subject, n, err)
 		}
+	}
+}
+
+// TestAskingForNoAnswer: who asks the service what it is, and to be told nowhere, does not fill the log.
+func TestAskingForNoAnswer(t *testing.T) {
+	d := openDoors(t)
+	d.serve()
+	const many = 200
+	for range many {
+		if err := d.nc.Publish("$SRV.PING", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.nc.Request("$SRV.PING", nil, 20*time.Second); err != nil { // It comes after them.
+		t.Fatal(err)
+	}
+	d.overNATS(d.admin, gateway.GetItem, map[string]any{"sku": "A"})
+	if n := strings.Count(d.log.String(), "nats door"); n == 0 || n > many/2 {
+		t.Errorf("%d lines of %d questions", n, many)
 	}
 }

@@ -56,6 +56,7 @@ type Server struct {
 	slowBytes atomic.Int64
 	inFlight  *atomic.Int64
 	stopped   atomic.Bool
+	lines     gateway.Lines // of what goes wrong in the service, which who asks without a reply brings about
 	// id is the port's, bound once.
 	id             gateway.AppendID
 	problemHeaders map[*gateway.ProblemKind]nats.Header
@@ -95,7 +96,9 @@ func New(conn *nats.Conn, cfg Config) (*Server, error) {
 			return nil
 		},
 		ErrorHandler: func(_ micro.Service, err *micro.NATSError) {
-			s.log.Warn("nats door", "subject", err.Subject, "error", err.Description)
+			if suppressed, ok := s.lines.Take(); ok {
+				s.log.Warn("nats door", "subject", err.Subject, "error", err.Description, "suppressed", suppressed)
+			}
 		},
 	})
 	if err != nil {
