@@ -51,7 +51,7 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // A temporary directory that stays is no harm.
 	var findings []finding
 	var wrong []error
 	clean := map[finder]error{}
