@@ -18,8 +18,14 @@ type content struct {
 	Tokens []Record `json:"tokens"`
 }
 
-// strict: a misspelled restriction must not be no restriction.
-var strict = json.JoinOptions(json.RejectUnknownMembers(true))
+// strict: a misspelled restriction must not be no restriction, nor one that a program had nothing for.
+var strict = json.JoinOptions(json.RejectUnknownMembers(true),
+	json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *[]string) error {
+		if d.PeekKind() == 'n' {
+			return errors.New("null is no list; leave it out where the token is for all")
+		}
+		return errors.ErrUnsupported // The usual way goes on.
+	})))
 
 // ReadFile reads the records of a tokens file.
 func ReadFile(path string) (records []Record, err error) {

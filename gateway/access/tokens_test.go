@@ -3,6 +3,7 @@ package access
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -271,7 +272,17 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: it is taken", name)
 		}
 	}
-	r := good()
+	r, _ := f.add(Record{Name: "a"})
+	for _, restriction := range []string{`"locations":null`, `"sku_prefixes":null`, `"location":["main"]`, `"Locations":["main"]`} {
+		text := fmt.Sprintf(`{"tokens":[{"id":%q,"name":"a","scopes":["read"],"secret_sha256":%q,"created_at":"2026-01-01T00:00:00Z",%s}]}`,
+			r.ID, r.Hash, restriction)
+		if err := os.WriteFile(f.path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(f.path, slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%s: it is taken for no restriction", restriction)
+		}
+	}
 	if err := check([]Record{r, r}); err == nil {
 		t.Error("twice the same id")
 	}
