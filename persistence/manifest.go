@@ -164,7 +164,7 @@ func writeSynced(fsys vfs.FS, dir, path string, b []byte) error {
 }
 
 // makeDir makes a directory and those above it, and their names durable: a crash that takes any of
-// them takes all that is in it.
+// them takes all that is in it. They are their owner's alone: all the stock is in them.
 func makeDir(fsys vfs.FS, dir string) error {
 	made := []string{dir} // It may be there, but not on disk, from a start that was cut short.
 	for d := fsys.PathDir(dir); ; d = fsys.PathDir(d) {
@@ -175,7 +175,7 @@ func makeDir(fsys vfs.FS, dir string) error {
 		}
 		made = append(made, d)
 	}
-	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for _, d := range made {
