@@ -151,7 +151,13 @@ func (w *world) strike() {
 		}
 		w.mu.Unlock()
 	case faultSave:
-		w.save()
+		saved := make(chan struct{})
+		go func() { defer close(saved); w.save() }()
+		select {
+		case <-saved:
+		case <-w.down: // A snapshot of a node that is dead does not end before the node is buried.
+			w.restart()
+		}
 	}
 }
 

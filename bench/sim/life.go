@@ -364,7 +364,11 @@ func (w *world) save() {
 	if n == nil {
 		return
 	}
-	if err := n.Save(context.Background()); err != nil && w.isUpNow() && !errors.Is(err, errFault) {
+	err := n.Save(context.Background())
+	w.mu.Lock()
+	same := w.node == n
+	w.mu.Unlock()
+	if err != nil && same && w.isUpNow() && !errors.Is(err, errFault) {
 		w.fail("snapshot: %v", err)
 	}
 }
