@@ -129,12 +129,13 @@ func (w *world) stop(damage bool) {
 // shut ends the node in order: nothing may be left in flight, and the directory must be sound. It
 // reports false when the node crashed on the way.
 func (w *world) shut() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
 	w.mu.Lock()
 	n := w.node
 	w.dying = true
+	w.shutting = cancel
 	w.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
 	err := n.Shut(ctx, nil)
 	w.mu.Lock()
 	w.node = nil

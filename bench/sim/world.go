@@ -31,14 +31,16 @@ type world struct {
 	over    atomic.Bool
 	wall    atomic.Int64 // how far the wall clock is ahead of the bubble's, in nanoseconds
 
-	mu         sync.Mutex
-	node       *node.Node
-	disk       *disk
-	next       *disk // what a crash left
-	up         bool  // the node answers
-	doors      bool  // and clients are let in
-	dying      bool  // it is being shut down in order
-	run        int   // counts the starts
+	mu    sync.Mutex
+	node  *node.Node
+	disk  *disk
+	next  *disk // what a crash left
+	up    bool  // the node answers
+	doors bool  // and clients are let in
+	dying bool  // it is being shut down in order
+	// shutting gives up the stop in order that is under way, or did.
+	shutting   func()
+	run        int // counts the starts
 	down       chan struct{}
 	books      *books
 	claims     []claim
@@ -243,6 +245,9 @@ func (w *world) crashLocked(k wreck) {
 	}
 	w.up, w.doors = false, false
 	w.next = w.disk.crash(k)
+	if w.shutting != nil {
+		w.shutting() // What was in flight when the node died stays so.
+	}
 	if k.process {
 		w.count.kills++
 	} else {
