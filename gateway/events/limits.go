@@ -76,9 +76,10 @@ const (
 	// EmbeddedMemoryMax and EmbeddedStoreMax bound what JetStream takes in memory and on disk.
 	EmbeddedMemoryMax = 256 << 20
 	EmbeddedStoreMax  = 16 << 30
-	// EmbeddedUnreadMax bounds how long a client may leave unread what it subscribed to, once its
-	// socket is full: what waits for it is in the memory of the server. It is cut off then.
-	EmbeddedUnreadMax = 2 * time.Second
+	// EmbeddedUnreadMax bounds how long one write to a client may take: what waits for it is in the
+	// memory of the server. It is cut off then. The door is a client too, and may have hundreds of
+	// megabytes to read on a busy machine.
+	EmbeddedUnreadMax = 10 * time.Second
 	// EmbeddedPendingMax bounds what waits for a connection, in bytes, and more cuts it off. The
 	// door's is one of them, so that many clients with the largest batches at once must fit.
 	EmbeddedPendingMax = 512 << 20
