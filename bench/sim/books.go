@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/engine/enginetest"
@@ -48,6 +49,9 @@ func (b *books) last() uint64 { return uint64(len(b.prints)) }
 
 func (b *books) timeOf(index uint64) engine.Time { return b.times[index-1] }
 
+// followAgain is how long the books wait before they read on after the disk has failed.
+const followAgain = time.Millisecond
+
 // follow reads the durable log as it grows, until the node is gone.
 func (w *world) follow(f gateway.Follower, run int) {
 	defer func() { _ = f.Close() }() // It never fails.
@@ -58,6 +62,7 @@ func (w *world) follow(f gateway.Follower, run int) {
 			if w.run == run && w.up && errors.Is(err, errFault) {
 				f = w.node.Follow(w.books.last() + 1)
 				w.mu.Unlock()
+				time.Sleep(followAgain) // A disk that fails once may fail for long.
 				continue
 			}
 			if w.run == run && w.up && !w.dying {
