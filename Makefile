@@ -21,7 +21,7 @@ run: build ## Serve with everything embedded: data in ./data, HTTP on 8080, NATS
 	exec $(BIN) serve
 
 test: ## Run all tests.
-	$(GO) test -timeout 5m ./...
+	$(GO) test -timeout 10m ./...
 
 race: ## Run all tests under the race detector.
 	$(GO) test -race -short -timeout 8m $(RACE)
