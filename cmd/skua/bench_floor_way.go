@@ -19,6 +19,9 @@ const (
 	floorHTTP = "floor: echo answering a constant"
 	floorNATS = "floor: NATS micro answering a constant"
 	floorLog  = "floor: group commit of 96 bytes alone"
+	// These wait, as Skua has to: what is asleep has to be woken.
+	floorHTTPDurable = "floor: echo answering a constant after a group commit"
+	floorNATSDurable = "floor: NATS micro answering a constant after a group commit"
 )
 
 // floors are the contenders that explain others. One item is enough for them, for they know of none.
@@ -26,11 +29,17 @@ func (f *benchFlags) floors() []contender {
 	hot := func(w bench.Workload) bool { return w.Name == "hot" }
 	lanes := func(window int) int { return min(window, f.Connections) }
 	return []contender{
-		{name: floorNATS, open: f.openFloor("nats"), ways: []way{
+		{name: floorNATS, open: f.openFloor("nats", false), ways: []way{
 			{name: floorNATS, floor: wayNATS, on: "no engine, no disk", windows: []int{256, 4096}, takes: hot, workers: lanes},
 		}},
-		{name: floorHTTP, open: f.openFloor("http"), ways: []way{
+		{name: floorNATSDurable, open: f.openFloor("nats", true), ways: []way{
+			{name: floorNATSDurable, floor: wayNATS, on: "no engine", windows: []int{256, 4096}, takes: hot, workers: lanes},
+		}},
+		{name: floorHTTP, open: f.openFloor("http", false), ways: []way{
 			{name: floorHTTP, floor: wayHTTP, on: "no engine, no disk", windows: []int{64}, takes: hot, workers: connections, waits: true},
+		}},
+		{name: floorHTTPDurable, open: f.openFloor("http", true), ways: []way{
+			{name: floorHTTPDurable, floor: wayHTTP, on: "no engine", windows: []int{64}, takes: hot, workers: connections, waits: true},
 		}},
 		{name: floorLog, open: openFloorLog, ways: []way{
 			{name: floorLog, floor: wayInProcess, on: "no engine", windows: []int{1024, 8192}, takes: hot},
@@ -45,11 +54,11 @@ type floorSite struct {
 	dir   string
 }
 
-func (f *benchFlags) openFloor(door string) func(context.Context, string, bench.Workload) (site, error) {
+func (f *benchFlags) openFloor(door string, durable bool) func(context.Context, string, bench.Workload) (site, error) {
 	return func(_ context.Context, dir string, _ bench.Workload) (site, error) {
-		args := []string{"bench", "floor", door}
-		if door == "nats" {
-			args = append(args, "--data", dir)
+		args := []string{"bench", "floor", door, "--data", dir}
+		if durable {
+			args = append(args, "--durable")
 		}
 		p, err := launch(args...)
 		if err != nil {
@@ -61,7 +70,7 @@ func (f *benchFlags) openFloor(door string) func(context.Context, string, bench.
 
 func (s *floorSite) target(way string, window int) (*bench.Target, func(), error) {
 	t := &bench.Target{PIDs: []int{s.cmd.Process.Pid}, Dir: s.dir}
-	if way == floorHTTP {
+	if way == floorHTTP || way == floorHTTPDurable {
 		d, err := bench.NewHTTP(s.http, connections(window), 1, false)
 		if err != nil {
 			return nil, nil, err
@@ -89,6 +98,10 @@ type logSite struct {
 }
 
 func openFloorLog(_ context.Context, dir string, _ bench.Workload) (site, error) {
+	return openLogSite(dir)
+}
+
+func openLogSite(dir string) (*logSite, error) {
 	s := &logSite{dir: dir, cut: make(chan struct{})}
 	var err error
 	if s.log, err = wal.Open(dir, wal.Options{}); err != nil {
