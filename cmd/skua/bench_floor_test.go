@@ -29,7 +29,7 @@ func TestFloorsAnswer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if res.Operations == 0 || res.Failed > 0 || res.Shared != (con.name == floorLog) {
+				if res.Operations == 0 || res.Failed > 0 || res.Shared != (con.name == floorLog || con.name == floorTurn) {
 					t.Errorf("%+v", res)
 				}
 			}

@@ -19,6 +19,7 @@ const (
 	floorHTTP = "floor: echo answering a constant"
 	floorNATS = "floor: NATS micro answering a constant"
 	floorLog  = "floor: group commit of 96 bytes alone"
+	floorTurn = "floor: the engine's turn and its group commit"
 	// These wait, as Skua has to: what is asleep has to be woken.
 	floorHTTPDurable = "floor: echo answering a constant after a group commit"
 	floorNATSDurable = "floor: NATS micro answering a constant after a group commit"
@@ -43,6 +44,9 @@ func (f *benchFlags) floors() []contender {
 		}},
 		{name: floorLog, open: openFloorLog, ways: []way{
 			{name: floorLog, floor: wayInProcess, on: "no engine", windows: []int{1024, 8192}, takes: hot},
+		}},
+		{name: floorTurn, open: openFloorTurn, ways: []way{
+			{name: floorTurn, floor: wayInProcess, on: "no actors, keys, history, snapshots", windows: []int{1024, 8192}, takes: hot},
 		}},
 	}
 }

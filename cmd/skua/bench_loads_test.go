@@ -54,8 +54,11 @@ func TestLoads(t *testing.T) {
 			"in process, batches, 8192: 3 of 5s", "in process, 1024: 1 of 2s", "in process, 8192: 1 of 2s",
 			"NATS, 256: 3 of 5s", "NATS, 4096: 3 of 5s", "HTTP, 64: 3 of 5s", "NATS, batches, 8000: 3 of 5s", "HTTP, batches, 3200: 1 of 2s",
 			"in process, batches, events, 8192: 1 of 2s",
-			floorNATS + ", 256: 1 of 2s", floorNATS + ", 4096: 1 of 2s", floorHTTP + ", 64: 1 of 2s",
+			floorNATS + ", 256: 1 of 2s", floorNATS + ", 4096: 1 of 2s",
+			floorNATSDurable + ", 256: 1 of 2s", floorNATSDurable + ", 4096: 1 of 2s",
+			floorHTTP + ", 64: 1 of 2s", floorHTTPDurable + ", 64: 1 of 2s",
 			floorLog + ", 1024: 1 of 2s", floorLog + ", 8192: 1 of 2s",
+			floorTurn + ", 1024: 1 of 2s", floorTurn + ", 8192: 1 of 2s",
 		}},
 		{"batches do not read", "read", nil, []string{
 			"in process, batches, 8192: 1 of 2s", "in process, 8192: 1 of 2s", "NATS, 4096: 1 of 2s", "HTTP, 64: 1 of 2s",
@@ -68,7 +71,8 @@ func TestLoads(t *testing.T) {
 			"NATS, 256: 1 of 2s", "NATS, 4096: 1 of 2s", "HTTP, 64: 1 of 2s", "NATS, batches, 8000: 1 of 2s",
 		}},
 		{"quick, but", "hot", []string{"--quick", "--length", "1s", "--runs", "2", "--ways", "http,floors"}, []string{
-			"HTTP, 64: 2 of 1s", floorNATS + ", 4096: 2 of 1s", floorHTTP + ", 64: 2 of 1s", floorLog + ", 8192: 2 of 1s",
+			"HTTP, 64: 2 of 1s", floorNATS + ", 4096: 2 of 1s", floorNATSDurable + ", 4096: 2 of 1s",
+			floorHTTP + ", 64: 2 of 1s", floorHTTPDurable + ", 64: 2 of 1s", floorLog + ", 8192: 2 of 1s", floorTurn + ", 8192: 2 of 1s",
 		}},
 	} {
 		cmd := parsedBench(t, c.args...)

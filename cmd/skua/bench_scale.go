@@ -21,7 +21,7 @@ import (
 type benchScaleCmd struct {
 	benchFlags
 	Most int      `help:"Items of the largest run; 10000000 take some 10 GiB of memory." default:"1000000"`
-	Only []string `help:"Experiments: items, holds, lines, cores, recovery, background." default:"items,holds,lines,cores,recovery,background"`
+	Only []string `help:"Experiments: items, holds, lines, cores, recovery, background, events." default:"items,holds,lines,cores,recovery,background,events"`
 }
 
 // experiment sees how one thing grows.
@@ -37,6 +37,7 @@ var experiments = []experiment{
 	{"cores", growCores},
 	{"recovery", growRecovery},
 	{"background", growBackground},
+	{"events", growEvents},
 }
 
 // scaleWindow is how many operations are in flight where throughput is measured.
