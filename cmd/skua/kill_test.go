@@ -54,6 +54,7 @@ func (s *killedServer) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // Only after a failure is it there still.
 	nc, err := nats.Connect(p.nats, nats.NoReconnect())
 	if err != nil {
 		s.t.Fatal(err)

@@ -176,20 +176,24 @@ func readHeaders(o *gateway.Operation, h nats.Header, m *gateway.Message) *gatew
 	return p
 }
 
-// goSlowly does what takes many commands or reads the disk, on a goroutine of its own.
-func (s *Server) goSlowly(c *call, raw []byte) {
-	taken := false
-	if size := int64(len(raw)); s.slowBytes.Add(size) > slowBytesMax && len(s.slow) > 0 {
-		s.slowBytes.Add(-size)
-	} else {
+// admitSlow lets in a request of so many bytes that is to be done slowly, if there is room. One
+// alone always has room for its bytes.
+func (s *Server) admitSlow(size int64) bool {
+	if s.slowBytes.Add(size) <= slowBytesMax || len(s.slow) == 0 {
 		select {
 		case s.slow <- struct{}{}:
-			taken = true
+			return true
 		default:
-			s.slowBytes.Add(-size)
 		}
 	}
-	if !taken {
+	s.slowBytes.Add(-size)
+	return false
+}
+
+// goSlowly does what takes many commands or reads the disk, on a goroutine of its own.
+func (s *Server) goSlowly(c *call, raw []byte) {
+	size := int64(len(raw))
+	if !s.admitSlow(size) {
 		p := &gateway.Problem{Kind: gateway.Overloaded, Detail: "too many batches and lists are under way over NATS; nothing was done"}
 		c.finish(p, nil, nil)
 		return
@@ -211,7 +215,7 @@ func (s *Server) goSlowly(c *call, raw []byte) {
 			return p
 		})
 		<-s.slow
-		s.slowBytes.Add(-int64(len(raw)))
+		s.slowBytes.Add(-size)
 		if p != nil {
 			freeBody(body)
 			body = nil

@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 	"testing"
 	"time"
 
@@ -90,70 +88,6 @@ func TestLifeAcrossARestart(t *testing.T) {
 	h, err := n.History(context.Background(), "S1", 0, 10)
 	if err != nil || len(h.Movements) != 5 || h.More || h.Movements[0].Type != engine.StockFulfilled {
 		t.Fatalf("%+v %v", h, err)
-	}
-	if err := n.Shut(context.Background(), nil); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestLoadAndCrash(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	fs := vfs.NewCrashableMem()
-	n := open(t, fs)
-	const skus, units = 5, 400
-	for i := range skus {
-		sku := fmt.Sprint("S", i)
-		must(t, n, engine.Command{Op: engine.OpPutItem, SKU: sku, Key: "put" + sku})
-		must(t, n, engine.Command{Op: engine.OpReceive, SKU: sku, Location: "main", Quantity: units, Key: "recv" + sku})
-	}
-	var mu sync.Mutex
-	acked := map[string]engine.ReservationRef{}
-	var wg sync.WaitGroup
-	for w := range 32 {
-		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(seed, uint64(w)))
-			for i := range 100 {
-				c := engine.Command{Op: engine.OpReserve, Key: fmt.Sprint(w, "-", i)}
-				for range 1 + rng.IntN(3) {
-					c.Lines = append(c.Lines, engine.Line{SKU: fmt.Sprint("S", rng.IntN(skus)), Quantity: 1})
-				}
-				if a := do(n, c); a.Err == nil && !a.Refusal.Refused() {
-					mu.Lock()
-					acked[c.Key] = a.Reservation.Ref
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err := n.Save(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	n2 := open(t, fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(seed, 99))}))
-	reserved := int64(0)
-	for i := range skus {
-		v := must(t, n2, engine.Command{Op: engine.OpGetItem, SKU: fmt.Sprint("S", i)}).Item
-		if v.Total(engine.Reserved)+v.Total(engine.Available) != units {
-			t.Fatalf("%+v", v)
-		}
-		reserved += v.Total(engine.Reserved)
-	}
-	want := int64(0)
-	for key, ref := range acked {
-		a := must(t, n2, engine.Command{Op: engine.OpGetReservation, Reservation: ref})
-		if a.Reservation.State != engine.Active {
-			t.Fatalf("%s: %+v", key, a)
-		}
-		for _, l := range a.Reservation.Lines {
-			want += l.Quantity
-		}
-	}
-	if reserved != want || want == 0 {
-		t.Fatalf("reserved %d, acknowledged %d", reserved, want)
-	}
-	if err := n2.Shut(context.Background(), nil); err != nil {
-		t.Fatal(err)
 	}
 	if err := n.Shut(context.Background(), nil); err != nil {
 		t.Fatal(err)
