@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/skua-stock/skua/persistence/crashdisk"
 )
 
 const (
@@ -100,7 +102,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	seed := drawSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for range 6 {
-		fsys := vfs.NewCrashableMem()
+		fsys := crashdisk.New()
 		o := small(fsys)
 		o.upkeepEvery = time.Millisecond
 		d := newDriver(t, rng, open(t, o))
@@ -154,7 +156,7 @@ func TestBackupCrash(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	whole, none := 0, 0
 	for range 30 {
-		fsys := vfs.NewCrashableMem()
+		fsys := crashdisk.New()
 		o := small(fsys)
 		d := newDriver(t, rng, open(t, o))
 		for range 200 {
@@ -162,7 +164,7 @@ func TestBackupCrash(t *testing.T) {
 		}
 		d.save()
 		crash := rng.IntN(30)
-		var disk *vfs.MemFS
+		var disk *crashdisk.Disk
 		asked := 0
 		r := busy(d, slowly{t.Context(), func() {
 			if asked++; asked == crash {
@@ -220,7 +222,7 @@ func TestBackupGivesUp(t *testing.T) {
 		"the disk":   func(s *Store, _ func()) { s.o.FS = full{s.o.FS} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			fsys := vfs.NewCrashableMem()
+			fsys := crashdisk.New()
 			o := small(fsys)
 			o.upkeepEvery = time.Hour // It reads those fields, too.
 			d := newDriver(t, rng, open(t, o))

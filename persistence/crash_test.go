@@ -12,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/skua-stock/skua/persistence/crashdisk"
 )
 
 // TestCrashAgainstAModel takes the disk away at random moments, with whatever was not synced kept
@@ -21,7 +23,7 @@ func TestCrashAgainstAModel(t *testing.T) {
 	seed := drawSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for range 4 {
-		fs := vfs.NewCrashableMem()
+		fs := crashdisk.New()
 		o := small(fs)
 		o.upkeepEvery = time.Millisecond
 		d := newDriver(t, rng, open(t, o))
@@ -60,7 +62,7 @@ func TestCrashAgainstAModel(t *testing.T) {
 
 // failing is a store on a disk on which one operation fails, in the hands of a driver.
 type failing struct {
-	fs     *vfs.MemFS
+	fs     *crashdisk.Disk
 	failed chan error
 	once   sync.Once
 	store  atomic.Pointer[Store]
@@ -141,7 +143,7 @@ func TestAnErrorAtAnyOperation(t *testing.T) {
 }
 
 func failAt(t *testing.T, n int32, rng *rand.Rand) (outcome string) {
-	f := &failing{fs: vfs.NewCrashableMem(), failed: make(chan error, 1), ended: make(chan struct{})}
+	f := &failing{fs: crashdisk.New(), failed: make(chan error, 1), ended: make(chan struct{})}
 	defer close(f.ended)
 	inject := errorfs.ErrInjected.If(errorfs.OnIndex(n))
 	o := small(errorfs.Wrap(f.fs, inject))

@@ -27,6 +27,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/skua-stock/skua/persistence/codec"
+	"github.com/skua-stock/skua/persistence/crashdisk"
 	"github.com/skua-stock/skua/persistence/wal"
 )
 
@@ -172,7 +173,7 @@ func keepFormat(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("%s is there, and is never written again: %v", dir, err)
 	}
-	fsys := vfs.NewCrashableMem()
+	fsys := crashdisk.New()
 	o := small(fsys)
 	o.upkeepEvery = time.Millisecond
 	d := newDriver(t, rand.New(rand.NewPCG(1, 1)), open(t, o))

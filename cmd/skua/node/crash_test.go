@@ -15,6 +15,7 @@ import (
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/persistence"
+	"github.com/skua-stock/skua/persistence/crashdisk"
 )
 
 var (
@@ -117,7 +118,7 @@ func TestCrashAtAnyPoint(t *testing.T) {
 
 func crashRound(t *testing.T, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	mem := vfs.NewCrashableMem()
+	mem := crashdisk.New()
 	n := open(t, lateSync{mem})
 	for i := range crashSKUs {
 		sku := fmt.Sprint("S", i)

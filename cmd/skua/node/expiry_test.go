@@ -13,6 +13,7 @@ import (
 	"github.com/skua-stock/skua/actors"
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/persistence"
+	"github.com/skua-stock/skua/persistence/crashdisk"
 )
 
 // bubble opens a node whose time is that of a synctest bubble, so that hours pass in no time and
@@ -102,7 +103,7 @@ func TestExpiryIsWrittenOnTime(t *testing.T) {
 
 func TestExpiryThroughARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fs := vfs.NewCrashableMem()
+		fs := crashdisk.New()
 		n := bubble(t, fs)
 		stocked(t, n, "A", 2)
 		gone := reserve(t, n, "short", "A", 1, time.Minute)
