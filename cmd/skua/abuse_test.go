@@ -192,7 +192,7 @@ func (a *abused) dial(t *testing.T, n int) []net.Conn {
 // before afterwards.
 func TestAbuse(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes half a minute")
+		t.Skip("takes a minute or two")
 	}
 	a := newAbused(t)
 	a.during("slow loris", abuseMemory, a.slowLoris)
