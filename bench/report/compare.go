@@ -34,7 +34,7 @@ func Compare(rows []bench.Row, settings map[string]string) (all []Section) {
 		all = append(all, workload(name, closed[name]))
 	}
 	if len(open) > 0 {
-		all = append(all, openLoop(open))
+		all = append(all, openLoop(explained(open)))
 	}
 	if len(settings) > 0 {
 		s := Section{Title: "Settings of the peers"}

@@ -25,16 +25,18 @@ const (
 	floorNATSDurable = "floor: NATS micro answering a constant after a group commit"
 )
 
-// floors are the contenders that explain others. One item is enough for them, for they know of none.
+// floors are the contenders that explain others. One item is enough for them, for they know of none;
+// one client alone and the open loop are measured with the uniform workload, and their floor with them.
 func (f *benchFlags) floors() []contender {
 	hot := func(w bench.Workload) bool { return w.Name == "hot" }
+	hotOrUniform := func(w bench.Workload) bool { return w.Name == "hot" || w.Name == "uniform" }
 	lanes := func(window int) int { return min(window, f.Connections) }
 	return []contender{
 		{name: floorNATS, open: f.openFloor("nats", false), ways: []way{
 			{name: floorNATS, floor: wayNATS, on: "no engine, no disk", windows: []int{256, 4096}, takes: hot, workers: lanes},
 		}},
 		{name: floorNATSDurable, open: f.openFloor("nats", true), ways: []way{
-			{name: floorNATSDurable, floor: wayNATS, on: "no engine", windows: []int{256, 4096}, takes: hot, workers: lanes},
+			{name: floorNATSDurable, floor: wayNATS, on: "no engine", windows: []int{1, 256, 4096}, takes: hotOrUniform, paced: true, workers: lanes},
 		}},
 		{name: floorHTTP, open: f.openFloor("http", false), ways: []way{
 			{name: floorHTTP, floor: wayHTTP, on: "no engine, no disk", windows: []int{64}, takes: hot, workers: connections, waits: true},

@@ -79,7 +79,7 @@ func (c *benchCompareCmd) loads(w *way, l bench.Workload) (all []load) {
 	for _, n := range windows {
 		all = append(all, load{workload: l, window: n, brief: c.brief(w, l, n)})
 	}
-	if l.Name == "uniform" && c.Rate > 0 && (w.peer != nil && !w.peer.Lossy || w.name == wayNATS) {
+	if l.Name == "uniform" && c.Rate > 0 && w.paced {
 		all = append(all, load{workload: l, window: openWindow, rate: c.Rate, brief: c.brief(w, l, openWindow)})
 	}
 	return all

@@ -64,6 +64,10 @@ func TestLoads(t *testing.T) {
 			"in process, batches, 8192: 1 of 2s", "in process, 8192: 1 of 2s", "NATS, 4096: 1 of 2s", "HTTP, 64: 1 of 2s",
 			"in process, batches, events, 8192: 1 of 2s",
 		}},
+		{"one client and the open loop have a floor", "uniform", []string{"--ways", "floors"}, []string{
+			floorNATSDurable + ", 1: 1 of 2s", floorNATSDurable + ", 256: 1 of 2s", floorNATSDurable + ", 4096: 1 of 2s",
+			fmt.Sprintf("%s, %d: 1 of 2s", floorNATSDurable, openWindow),
+		}},
 		{"all at length", "order", []string{"--brief", "0", "--ways", "nats"}, []string{"NATS, 256: 3 of 5s", "NATS, 4096: 3 of 5s"}},
 		{"a window of one's own", "zipf", []string{"--in-flight", "7", "--ways", "nats"}, []string{"NATS, 7: 3 of 5s"}},
 		{"quick", "uniform", []string{"--quick"}, []string{

@@ -28,6 +28,8 @@ type way struct {
 	name, on string
 	windows  []int
 	takes    func(bench.Workload) bool
+	// paced has the way measured in the open loop too.
+	paced bool
 	// workers is how many workers share a window; nil is one for each core. waits says that each
 	// waits for its answers, on a connection of its own.
 	workers func(window int) int
@@ -249,7 +251,7 @@ func peerContender(p bench.Peer) contender {
 		windows = bench.PeerWindows
 	}
 	return contender{
-		name: p.Name, ways: []way{{name: p.Name, on: "", windows: windows, takes: takes, peer: &p}},
+		name: p.Name, ways: []way{{name: p.Name, on: "", windows: windows, takes: takes, paced: !p.Lossy, peer: &p}},
 		open: func(ctx context.Context, dir string, w bench.Workload) (site, error) {
 			t, err := p.Open(ctx, dir, w)
 			if err != nil {
