@@ -82,7 +82,7 @@ func (k *call) refuse(err error) {
 // park lets the answer go once everything that it was read from is on disk. Nothing leaves the
 // process above the watermark, a refusal no more than a promise.
 func (k *call) park() {
-	k.cell.sys.wal.Await(k.cell.last, k)
+	k.cell.sys().wal.Await(k.cell.last, k)
 }
 
 // turn is what a SKU does with one command.
@@ -91,8 +91,8 @@ func (c *cell) turn(k *call) {
 		head, last := k.head, c.last
 		k.answer = func(a *engine.Answer) { head(last, a.Err) }
 	}
-	if c.fault != nil {
-		k.refuse(c.fault)
+	if err := c.fault(); err != nil {
+		k.refuse(err)
 		return
 	}
 	if k.head != nil {
@@ -106,12 +106,12 @@ func (c *cell) turn(k *call) {
 		k.park()
 		return
 	}
-	if end := c.sys.metrics.looked(); end != nil {
+	if end := c.sys().metrics.looked(); end != nil {
 		defer end()
 	}
 	done := false
 	ok := c.guard(func() {
-		now := c.sys.clock.since(k.now)
+		now := c.sys().clock.since(k.now)
 		c.expire(now, false)
 		done = c.decide(k, now)
 	})
@@ -165,7 +165,7 @@ func (c *cell) change(k *call, now engine.Time) bool {
 		k.ans.Reservation, _ = t.ReservationView(k.cmd.Reservation)
 		return false
 	}
-	if err := c.sys.wal.Accepting(); err != nil {
+	if err := c.sys().wal.Accepting(); err != nil {
 		k.refuse(err)
 		return true
 	}
@@ -173,7 +173,7 @@ func (c *cell) change(k *call, now engine.Time) bool {
 		return false
 	}
 	k.ans = t.Record.Answer(0)
-	c.sys.append(t, k)
+	c.sys().append(t, k)
 	c.schedule()
 	return true
 }
@@ -197,21 +197,21 @@ func (c *cell) scratch() *turnScratch {
 
 // known looks for the command's key, and has it answered as the first time if it is there.
 func (c *cell) known(k *call) bool {
-	index, ok := c.sys.memory.Recall(k.trace)
+	index, ok := c.sys().memory.Recall(k.trace)
 	if !ok || index == k.fresh {
 		return false
 	}
-	c.sys.replay(k, index)
+	c.sys().replay(k, index)
 	return true
 }
 
 // ended answers for a reservation that the stock does not have: it is over, or never was.
 func (c *cell) ended(k *call) bool {
-	index, ok := c.sys.memory.Ended(k.cmd.Reservation)
+	index, ok := c.sys().memory.Ended(k.cmd.Reservation)
 	if !ok {
 		k.ans.Refusal = engine.StepRefused(k.cmd.Op, engine.StateNone)
 		return false
 	}
-	c.sys.obituary(k, index)
+	c.sys().obituary(k, index)
 	return true
 }

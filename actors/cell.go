@@ -13,48 +13,95 @@ import (
 )
 
 // cell is one SKU in memory: the actor, its mailbox and its entry in the directory, in one piece,
-// since there may be millions. It fills three cache lines, in the order of what is needed together.
+// since there may be millions. It fills two cache lines, in the order of what is needed together: the
+// first is for whoever comes in and for the turn, and release writes to the second.
 type cell struct {
 	mailbox
 
-	// What follows belongs to the actor's turn.
-	stock     *engine.Stock
-	last      uint64 // index of the last record
-	scheduled engine.Time
-
-	sys  *System
-	part *partition
-	sku  string
+	// stock and last belong to the actor's turn.
+	stock *engine.Stock
+	last  uint64 // index of the last record
 	// entered counts those who came in, left those who went; the difference is in flight. seen is
 	// left as it was when it last mattered. The shard's lock guards seen and gone, which says that
 	// the cell is not in the directory any more.
 	entered atomic.Uint32
 	seen    uint32
-	hash    uint32
-	used    atomic.Uint32 // seconds of the coarse clock
-	gone    bool
-	// dirty says that the cell is listed for the next snapshot because it changed. A cell is never
-	// listed twice.
-	dirty  atomic.Bool
-	item   bool   // exists, for the turn
-	warmth uint64 // of no meaning; see warm
-	// fault is why the stock is not there.
-	fault error
 
-	// What release writes is on a cache line of its own; loaded and exists are for it and for the
-	// sweeper: in memory, and an item.
-	left           atomic.Uint32
-	loaded, exists atomic.Bool
-	// saveMu keeps a snapshot from being written while a fenced cell is read from it. saved is the
-	// snapshot's note; reloads counts the fences, since an image from before one is of no use after.
+	sku       string
+	part      *partition
+	scheduled engine.Time              // of the turn
+	rest      atomic.Pointer[cellRest] // nil for most
+	used      atomic.Uint32            // seconds of the coarse clock
+	left      atomic.Uint32
+	marks     atomic.Uint32
+	// saveMu keeps a snapshot from being written while a fenced cell is read from it; reloads counts
+	// the fences, since an image from before one is of no use after.
 	reloads uint32
 	saveMu  sync.Mutex
-	saved   any
-	capture *capture
-	pid     *actor.PID
 }
 
+// cellRest is what only some cells have. It is replaced and never changed, since the turn and the
+// snapshots each have a part in it.
+type cellRest struct {
+	fault error // why the stock is not there
+	saved any   // the snapshot's note
+}
+
+// The marks of a cell, which are looked at outside of its turns.
+const (
+	markLoaded = 1 << iota // in memory
+	markExists             // an item
+	// markDirty says that the cell is listed for the next snapshot because it changed. A cell is never
+	// listed twice.
+	markDirty
+)
+
 const cacheLine = 64
+
+// sys is the system that the cell belongs to.
+func (c *cell) sys() *System { return c.part.sys }
+
+func (c *cell) is(mark uint32) bool { return c.marks.Load()&mark != 0 }
+
+// mark sets a mark, or takes it away, and reports whether that was news.
+func (c *cell) mark(mark uint32, set bool) bool {
+	if set {
+		return c.marks.Or(mark)&mark == 0
+	}
+	return c.marks.And(^mark)&mark != 0
+}
+
+// fault is why the stock is not there, or nil.
+func (c *cell) fault() error {
+	if r := c.rest.Load(); r != nil {
+		return r.fault
+	}
+	return nil
+}
+
+// saved is the snapshot's note on the SKU.
+func (c *cell) saved() any {
+	if r := c.rest.Load(); r != nil {
+		return r.saved
+	}
+	return nil
+}
+
+// amend replaces what only some cells have.
+func (c *cell) amend(change func(*cellRest)) {
+	for {
+		was, next := c.rest.Load(), new(cellRest)
+		if was != nil {
+			*next = *was
+		}
+		if change(next); next.fault == nil && next.saved == nil {
+			next = nil
+		}
+		if was == next || c.rest.CompareAndSwap(was, next) {
+			return
+		}
+	}
+}
 
 // tick asks a cell to expire what is due. It is a message without content.
 type tick struct{}
@@ -74,20 +121,22 @@ func (c *cell) Receive(ctx actor.Context) {
 	case *capture:
 		c.captured(m)
 	case repair:
-		c.sys.fence([]*cell{c})
+		c.sys().fence([]*cell{c})
 		c.release()
+	case *actor.Stopped:
+		c.sys().alive.Add(-1)
 	}
 }
 
 // ticked is a SKU's turn when the wheel says that something may be due.
 func (c *cell) ticked() {
-	<-c.sys.wheel.ticks
-	now := c.sys.clock.time()
+	<-c.sys().wheel.ticks
+	now := c.sys().clock.time()
 	if c.scheduled <= now {
 		c.scheduled = 0 // Else this tick is a left-over of an earlier schedule, and the right one comes.
 	}
-	if c.fault != nil {
-		c.sys.wheel.add(now+engine.Time(expiryRetry.Milliseconds()), c.sku)
+	if c.fault() != nil {
+		c.sys().wheel.add(now+engine.Time(expiryRetry.Milliseconds()), c.sku)
 	} else {
 		c.guard(func() { c.expire(now, true) })
 	}
@@ -97,19 +146,20 @@ func (c *cell) ticked() {
 // take gives the cell its stock.
 func (c *cell) take(stock *engine.Stock, last uint64, saved any) {
 	stock.Track()
-	c.stock, c.last, c.saved, c.fault = stock, last, saved, nil
+	c.stock, c.last = stock, last
+	c.amend(func(r *cellRest) { r.saved, r.fault = saved, nil })
 	c.item = stock.Exists()
-	c.exists.Store(c.item)
+	c.mark(markExists, c.item)
 	c.schedule()
 }
 
 // fail leaves the cell without a stock. It refuses everything, and is forgotten when its last
 // caller leaves, so that the next one tries again.
 func (c *cell) fail(err error) {
-	c.fault = errors.Join(engine.ErrUnavailable, err)
+	c.amend(func(r *cellRest) { r.fault = errors.Join(engine.ErrUnavailable, err) })
 	c.item = false
-	c.exists.Store(false)
-	c.sys.log("load item", "sku", c.sku, "error", err)
+	c.mark(markExists, false)
+	c.sys().log("load item", "sku", c.sku, "error", err)
 }
 
 // expire logs what is due at now, before anything else is decided. What very many holds left to
@@ -129,8 +179,8 @@ func (c *cell) expireOnce(now engine.Time) bool {
 	if !c.stock.Expire(now, &t.Record) {
 		return false
 	}
-	c.sys.metrics.expired.Add(float64(len(t.Record.Acts)))
-	c.sys.append(t, nil)
+	c.sys().metrics.expired.Add(float64(len(t.Record.Acts)))
+	c.sys().append(t, nil)
 	return true
 }
 
@@ -142,7 +192,7 @@ func (s *System) append(t *turnScratch, w Waiter) {
 		t.prev = append(t.prev, c.last)
 		if !c.item {
 			c.item = true
-			c.exists.Store(true)
+			c.mark(markExists, true)
 		}
 		c.markDirty()
 	}
@@ -165,10 +215,9 @@ func (s *System) append(t *turnScratch, w Waiter) {
 
 // markDirty lists the cell for the next snapshot.
 func (c *cell) markDirty() {
-	if c.dirty.Load() || !c.dirty.CompareAndSwap(false, true) {
-		return
+	if !c.is(markDirty) && c.mark(markDirty, true) {
+		c.list()
 	}
-	c.list()
 }
 
 // list puts a dirty cell on its partition's list.
@@ -182,7 +231,7 @@ func (c *cell) list() {
 func (c *cell) schedule() {
 	if next := c.stock.NextExpiry(); next != 0 && (c.scheduled == 0 || next < c.scheduled) {
 		c.scheduled = next
-		c.sys.wheel.add(next, c.sku)
+		c.sys().wheel.add(next, c.sku)
 	}
 }
 
@@ -191,8 +240,8 @@ func (c *cell) schedule() {
 func (c *cell) guard(turn func()) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.sys.metrics.panics.Inc()
-			c.sys.log("turn", "sku", c.sku, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.sys().metrics.panics.Inc()
+			c.sys().log("turn", "sku", c.sku, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			ok = false
 		}
 	}()

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,8 +17,9 @@ type directory struct {
 	size   atomic.Int64
 }
 
-// shard is a hash table of cells with open addressing, at most half full. Everything is changed
-// under its lock; only glance reads without, which is why slots are atomic.
+// shard is a hash table of cells with open addressing, at most three quarters full. It grows by a
+// quarter, since with tables that double as many slots are empty as not. Everything is changed under
+// its lock; only glance reads without, which is why slots are atomic.
 type shard struct {
 	mu    sync.Mutex
 	cells int
@@ -32,7 +34,15 @@ type slot struct {
 // shardOf is the shard of a hash, placeOf where a search begins in its table.
 func (d *directory) shardOf(h uint32) *shard { return &d.shards[(h>>8^h)%directoryShards] }
 
-func placeOf(h uint32, table []slot) uint32 { return (h * 0x9e3779b1 >> 8) & uint32(len(table)-1) }
+func placeOf(h uint32, table []slot) int { return int(uint64(h*0x9e3779b1) * uint64(len(table)) >> 32) }
+
+// after is the slot after one, around the table's end.
+func after(i int, table []slot) int {
+	if i++; i == len(table) {
+		return 0
+	}
+	return i
+}
 
 // find returns the cell of a SKU, or nil. The lock is held.
 func (sh *shard) find(h uint32, sku string) *cell {
@@ -40,7 +50,7 @@ func (sh *shard) find(h uint32, sku string) *cell {
 	if len(table) == 0 {
 		return nil
 	}
-	for i := placeOf(h, table); ; i = (i + 1) & uint32(len(table)-1) {
+	for i := placeOf(h, table); ; i = after(i, table) {
 		c := table[i].cell.Load()
 		if c == nil || table[i].hash.Load() == h && c.sku == sku {
 			return c
@@ -56,52 +66,59 @@ func (sh *shard) slots() []slot {
 }
 
 // insert files a cell that is not there. The lock is held.
-func (sh *shard) insert(c *cell) {
+func (sh *shard) insert(h uint32, c *cell) {
 	table := sh.slots()
-	if 2*(sh.cells+1) > len(table) {
-		larger := make([]slot, max(8, 2*len(table)))
+	if 4*(sh.cells+1) > 3*len(table) {
+		larger := make([]slot, max(slotsAtFirst, len(table)+len(table)/4))
 		for i := range table {
 			if c := table[i].cell.Load(); c != nil {
-				file(larger, c)
+				file(larger, table[i].hash.Load(), c)
 			}
 		}
 		table = larger
 		sh.table.Store(&table)
 	}
-	file(table, c)
+	file(table, h, c)
 	sh.cells++
 }
 
-func file(table []slot, c *cell) {
-	i := placeOf(c.hash, table)
+func file(table []slot, h uint32, c *cell) {
+	i := placeOf(h, table)
 	for table[i].cell.Load() != nil {
-		i = (i + 1) & uint32(len(table)-1)
+		i = after(i, table)
 	}
-	table[i].hash.Store(c.hash)
+	table[i].hash.Store(h)
 	table[i].cell.Store(c)
 }
 
 // remove takes a cell out and closes the gap, so that no search ends at it. The lock is held.
-func (sh *shard) remove(c *cell) {
+func (sh *shard) remove(h uint32, c *cell) {
 	table := sh.slots()
-	mask := uint32(len(table) - 1)
-	gap := placeOf(c.hash, table)
+	gap := placeOf(h, table)
 	for table[gap].cell.Load() != c {
-		gap = (gap + 1) & mask
+		gap = after(gap, table)
 	}
-	for i := (gap + 1) & mask; ; i = (i + 1) & mask {
-		next := table[i].cell.Load()
+	for i := after(gap, table); ; i = after(i, table) {
+		next, h := table[i].cell.Load(), table[i].hash.Load()
 		if next == nil {
 			break
 		}
-		if home := placeOf(next.hash, table); (i-home)&mask >= (i-gap)&mask {
-			table[gap].hash.Store(next.hash)
+		if span(placeOf(h, table), i, table) >= span(gap, i, table) {
+			table[gap].hash.Store(h)
 			table[gap].cell.Store(next)
 			gap = i
 		}
 	}
 	table[gap].cell.Store(nil)
 	sh.cells--
+}
+
+// span is how many slots a search from one comes over before it is at another.
+func span(from, to int, table []slot) int {
+	if to < from {
+		to += len(table)
+	}
+	return to - from
 }
 
 // each calls f with every cell until it returns false. The lock is held.
@@ -121,7 +138,7 @@ func (d *directory) glance(h uint32) *cell {
 	if t == nil {
 		return nil
 	}
-	for i, n := placeOf(h, *t), 0; n < len(*t); i, n = (i+1)&uint32(len(*t)-1), n+1 {
+	for i, n := placeOf(h, *t), 0; n < len(*t); i, n = after(i, *t), n+1 {
 		sl := &(*t)[i]
 		c := sl.cell.Load()
 		if c == nil || sl.hash.Load() == h {
@@ -142,6 +159,8 @@ type partition struct {
 
 	_    [cacheLine]byte
 	left atomic.Int64
+	_    [cacheLine]byte
+	sys  *System // Nobody writes to its cache line.
 	_    [cacheLine]byte
 }
 
@@ -180,8 +199,8 @@ func (s *System) acquire(sku string, expiry bool) (*cell, error) {
 	c := sh.find(h, sku)
 	fresh := c == nil
 	if fresh {
-		c = &cell{sys: s, part: part, sku: strings.Clone(sku), hash: h} // The text may be a part of a larger one.
-		sh.insert(c)
+		c = &cell{part: part, sku: strings.Clone(sku)} // The text may be a part of a larger one.
+		sh.insert(h, c)
 	}
 	n := c.entered.Add(1)
 	if n-c.seen > uint32(s.limits.InFlightPerSKU) {
@@ -215,45 +234,57 @@ func (c *cell) enter() {
 func (c *cell) release() {
 	c.part.left.Add(1)
 	left := c.left.Add(1)
-	if !c.exists.Load() && c.loaded.Load() && left == c.entered.Load() {
-		c.sys.forget(c)
+	if !c.is(markExists) && c.is(markLoaded) && left == c.entered.Load() {
+		c.sys().forget(c)
 	}
 }
 
 // idle reports whether nobody is in. Under the shard's lock, where nobody comes in, that lasts.
 func (c *cell) idle() bool { return c.left.Load() == c.entered.Load() }
 
-// shard is where the cell is filed.
-func (c *cell) shard() *shard { return c.sys.directory.shardOf(c.hash) }
-
 // forget takes a cell from memory if nobody uses it and nothing of it is unsaved. It reports
 // whether it did. Since senders count themselves in under the shard's lock, the mailbox is empty
 // for good then, and whoever asks for the SKU next makes a new cell. The turn that gave the last
 // answer may call it: all that is left of that turn is to return.
 func (s *System) forget(c *cell) bool {
-	sh := c.shard()
+	h := hash(c.sku)
+	sh := s.directory.shardOf(h)
 	sh.mu.Lock()
-	if c.gone || !c.idle() || c.dirty.Load() || !c.quiet() {
+	if c.gone || !c.idle() || c.is(markDirty) || !c.quiet() {
 		sh.mu.Unlock()
 		return false
 	}
 	c.gone = true
-	sh.remove(c)
+	sh.remove(h, c)
 	sh.mu.Unlock()
 	s.directory.size.Add(-1)
-	s.actors.Root.Stop(c.pid)
+	c.PostSystemMessage(stopActor)
 	return true
 }
 
 // spawn makes the cell's actor. The Props are shared by all, since a million of their own would
-// cost more than the actors; so the cell that is being spawned is handed over under a lock.
+// cost more than the actors; so the cell that is being spawned is handed over under a lock. What finds
+// the actor of a SKU is the directory, so it does not stay in Proto.Actor's registry of processes,
+// where it would be once more, under a name that nobody knows.
 func (s *System) spawn(c *cell) {
 	s.spawning.Lock()
 	defer s.spawning.Unlock()
 	s.next = c
-	c.pid = s.actors.Root.Spawn(s.props)
+	pid, err := s.actors.Root.SpawnNamed(s.props, spawningName)
+	if err != nil {
+		panic(fmt.Errorf("spawn the actor of %q: %w", c.sku, err)) // The name is free: the last one gave it back.
+	}
+	s.actors.ProcessRegistry.Remove(pid)
+	pid.Id = c.sku
 	s.next = nil
+	s.alive.Add(1)
 }
+
+// spawningName is that of an actor while it is made.
+const spawningName = "spawning"
+
+// stopActor is what Proto.Actor sends to an actor's mailbox to stop it.
+var stopActor = &actor.Stop{}
 
 func (s *System) newProps() *actor.Props {
 	return actor.PropsFromProducer(
@@ -270,9 +301,9 @@ func (s *System) load(c *cell) {
 	} else {
 		c.take(stock, last, saved)
 	}
-	c.loaded.Store(true)
+	c.mark(markLoaded, true)
 	c.open()
-	if c.idle() && !c.exists.Load() {
+	if c.idle() && !c.is(markExists) {
 		s.forget(c) // Whoever wanted it has left before it was there.
 	}
 }

@@ -11,7 +11,7 @@ func (s *System) fence(cells []*cell) {
 	for _, c := range cells {
 		c.hold()
 		c.enter() // The cell stays until it is well again.
-		c.fault = engine.ErrInternal
+		c.amend(func(r *cellRest) { r.fault = engine.ErrInternal })
 		s.wal.Await(c.last, &reload{c})
 	}
 }
@@ -26,14 +26,14 @@ func (r *reload) Durable(err error) {
 		c.release() // The log is dead and the process is about to be.
 		return
 	}
-	c.sys.read(func() {
+	c.sys().read(func() {
 		c.saveMu.Lock()
 		c.reloads++
-		stock, last, saved, err := c.sys.snapshots.Load(c.sku, c.last)
+		stock, last, saved, err := c.sys().snapshots.Load(c.sku, c.last)
 		if err != nil {
 			c.fail(err)
 		} else {
-			c.scheduled, c.capture = 0, nil
+			c.scheduled = 0
 			c.take(stock, last, saved)
 		}
 		c.saveMu.Unlock()

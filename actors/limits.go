@@ -51,6 +51,8 @@ const (
 	callsMade = 64
 	// directoryShards is how many locks the directory has; a power of two.
 	directoryShards = 256
+	// slotsAtFirst is how many slots a shard of the directory begins with.
+	slotsAtFirst = 8
 	// turnsInline is how many messages a sender runs before it leaves the rest to a worker.
 	turnsInline = 64
 	// turnsTogether is how many messages that waited are taken at a time; a divisor of turnsInline.

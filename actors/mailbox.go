@@ -18,8 +18,10 @@ type mailbox struct {
 	mu      sync.Mutex
 	running bool // A goroutine is in run, or will be: it alone invokes.
 	opened  bool
-	held    bool  // The turn before holds it; only turns know.
-	holds   int32 // Each ends by its own resume: a visit and a fence may hold at once.
+	held    bool // The turn before holds it; only turns know.
+	holds   int8 // Each ends by its own resume: a visit and a fence may hold at once.
+	item    bool // The stock is one of an item; of the turn. It is here for its size, as is gone.
+	gone    bool // The cell is not in the directory any more; under the shard's lock.
 	context invoker
 	backlog *backlog // nil while nothing waits
 }
@@ -36,6 +38,7 @@ type backlog struct {
 	system []any
 	queue  []any
 	head   int
+	warmth uint64 // of no meaning; see warm
 }
 
 // PostUserMessage implements actor.Mailbox.
@@ -166,7 +169,7 @@ func (c *cell) run(quota int) {
 		}
 		if quota == 0 {
 			m.mu.Unlock()
-			c.sys.workers.schedule(c)
+			c.sys().workers.schedule(c)
 			return
 		}
 		m.held = false // Nobody holds it now; a turn may.
@@ -174,7 +177,7 @@ func (c *cell) run(quota int) {
 		m.mu.Unlock()
 		quota -= len(together)
 		if len(together) > 1 {
-			c.warm(together)
+			b.warmth += c.warm(together)
 		}
 		for i, message := range together {
 			m.context.InvokeUserMessage(message)
@@ -187,21 +190,22 @@ func (c *cell) run(quota int) {
 	}
 }
 
-// warm reads what messages that waited together will need, side by side.
-func (c *cell) warm(messages []any) {
-	now, sum := c.sys.clock.time(), uint64(0)
+// warm reads what messages that waited together will need, side by side. What it returns means
+// nothing.
+func (c *cell) warm(messages []any) (sum uint64) {
+	now := c.sys().clock.time()
 	for _, message := range messages {
 		if k, ok := message.(*call); ok {
 			k.now = now
 			if sum += k.fresh; k.trace != 0 {
-				sum += c.sys.memory.Warm(k.trace)
+				sum += c.sys().memory.Warm(k.trace)
 			}
 			if c.stock != nil {
 				sum += c.stock.Warm(engine.WarmStages-1, k.cmd.Reservation.Nonce)
 			}
 		}
 	}
-	c.warmth = sum
+	return sum
 }
 
 // putBack lets messages wait on, before the others, because the turn before them holds the mailbox.
@@ -244,7 +248,7 @@ func (c *cell) wake(change func()) {
 	}
 	m.mu.Unlock()
 	if idle {
-		c.sys.workers.schedule(c)
+		c.sys().workers.schedule(c)
 	}
 }
 

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func (v *busyInvoker) EscalateFailure(reason, _ any) { v.t.Fatal(reason) }
 
 // A mailbox that is never empty keeps its order, and takes no more memory than what waits in it.
 func TestMailboxThatIsNeverEmpty(t *testing.T) {
-	m := &cell{sys: &System{clock: newClock(time.Now, 0)}}
+	m := &cell{part: &partition{sys: &System{clock: newClock(time.Now, 0)}}}
 	m.opened = true
 	v := &busyInvoker{t: t, mailbox: m, posted: 1, until: 1_000_000}
 	m.RegisterHandlers(v, nil)
@@ -57,10 +58,12 @@ func TestMailboxThatIsNeverEmpty(t *testing.T) {
 
 // A SKU that could not be read may be glanced at before it is forgotten. There is nothing to read ahead.
 func TestWarmWithoutAStock(t *testing.T) {
-	s := &System{clock: newClock(time.Now, 0), partitions: make([]partition, 1)}
-	c := &cell{sys: s, part: &s.partitions[0], sku: "A", hash: hash("A"), fault: errors.New("broken")}
+	s := &System{clock: newClock(time.Now, 0), partitions: make([]partition, 1), logger: slog.New(slog.DiscardHandler)}
+	s.partitions[0].sys = s
+	c := &cell{part: &s.partitions[0], sku: "A"}
+	c.fail(errors.New("broken"))
 	c.opened, c.context = true, &busyInvoker{t: t}
-	c.shard().insert(c)
+	s.directory.shardOf(hash("A")).insert(hash("A"), c)
 	cmd := &engine.Command{Op: engine.OpGetItem, SKU: "A"}
 	s.warm([]*call{{errand: s.to("A", cmd)}, {errand: s.to("A", cmd)}})
 	if !c.claim() {

@@ -39,7 +39,7 @@ type Memory interface {
 type Snapshots interface {
 	// Load returns the stock of a SKU as of the record at through, or as of its last snapshot when
 	// through is zero, and the index of its last record. A SKU that is no item has an empty stock.
-	// saved is the snapshot's own note on the SKU, to be given back to Save.
+	// saved is the snapshot's own note on the SKU, to be given back to Save; nil for most.
 	Load(sku string, through uint64) (s *engine.Stock, last uint64, saved any, err error)
 	// Save writes an image, once the log is durable through last.
 	Save(im *engine.Image, last uint64, saved any) (any, error)

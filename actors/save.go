@@ -29,17 +29,16 @@ var errFenced = errors.New("the item was reloaded in between")
 
 // captured is a SKU's turn for a piece of its image.
 func (c *cell) captured(k *capture) {
-	if !k.begun {
+	first := !k.begun
+	if first {
 		k.begun = true
-		c.dirty.Store(false) // What changes from here on is for the next snapshot.
+		c.mark(markDirty, false) // What changes from here on is for the next snapshot.
 	}
-	if c.fault != nil {
-		k.err = c.fault
+	if k.err = c.fault(); k.err != nil {
 		k.done <- k
 		return
 	}
-	if c.capture != k {
-		c.capture = k // The first piece, or the first since a fence.
+	if first || c.reloads != k.reloads { // The first piece, or the first since a fence.
 		k.im.Holds, k.im.Gone, k.reloads = nil, nil, c.reloads
 	}
 	more := false
@@ -51,7 +50,6 @@ func (c *cell) captured(k *capture) {
 		return
 	}
 	k.last = c.last
-	c.capture = nil
 	k.done <- k
 }
 
@@ -207,9 +205,9 @@ func (c *cell) write(k *capture) error {
 	if k.im.Sequence == 0 {
 		return nil
 	}
-	saved, err := c.sys.snapshots.Save(&k.im, k.last, c.saved)
-	if err == nil {
-		c.saved = saved
+	saved, err := c.sys().snapshots.Save(&k.im, k.last, c.saved())
+	if err == nil && (saved != nil || c.rest.Load() != nil) {
+		c.amend(func(r *cellRest) { r.saved = saved })
 	}
 	return err
 }

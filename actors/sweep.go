@@ -63,7 +63,7 @@ func (s *System) leastUsed(cells int) uint32 {
 // passivate forgets the clean cells that were last used before a time.
 func (s *System) passivate(before uint32) {
 	idle := s.cells(func(c *cell) bool {
-		return c.used.Load() < before && c.loaded.Load() && !c.dirty.Load() && c.idle()
+		return c.used.Load() < before && c.is(markLoaded) && !c.is(markDirty) && c.idle()
 	})
 	for _, c := range idle {
 		if s.forget(c) {

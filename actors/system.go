@@ -58,6 +58,7 @@ type System struct {
 	workers  *workers
 	spawning sync.Mutex
 	next     *cell
+	alive    atomic.Int64 // actors
 
 	admission  admission
 	directory  directory
@@ -100,6 +101,9 @@ func New(cfg Config) (*System, error) {
 		logger: cfg.Logger, partitions: make([]partition, cfg.Partitions),
 		readers: make(chan struct{}, readersMax), stop: make(chan struct{}),
 		saving: make(chan struct{}, 1),
+	}
+	for i := range s.partitions {
+		s.partitions[i].sys = s
 	}
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
 	s.props = s.newProps()

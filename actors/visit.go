@@ -153,8 +153,8 @@ func (v *visit) park(wait bool) {
 // give the answers.
 func (v *visit) decide() (parked bool) {
 	for _, c := range v.cells {
-		if c.fault != nil {
-			v.failAll(c.fault)
+		if err := c.fault(); err != nil {
+			v.failAll(err)
 			return false
 		}
 	}
@@ -326,7 +326,7 @@ func (v *visit) refuseReuse(found []uint64) {
 // widen turns a call on a reservation's home into a visit of all its SKUs.
 func (c *cell) widen(k *call, others []string) {
 	k.cell, k.widened = nil, true
-	v := c.sys.newVisit(k.cmd)
+	v := c.sys().newVisit(k.cmd)
 	v.call = k
 	v.skus = append(append(v.skus, others...), c.sku)
 	c.release()

@@ -213,10 +213,11 @@ func (s *Store) Durable() uint64 { return s.wal.Durable() }
 // Load returns the stock of a SKU as of the record at through, or as of its last snapshot when
 // through is zero, and the index of its last record.
 func (s *Store) Load(sku string, through uint64) (*engine.Stock, uint64, any, error) {
-	stock, last, note, err := s.snapshots.Load(sku)
+	stock, last, n, err := s.snapshots.Load(sku)
 	if err != nil {
 		return nil, 0, nil, err
 	}
+	note := noteOrNil(n)
 	if through > last {
 		if err := s.catchUp(stock, last, through); err != nil {
 			return nil, 0, nil, err
@@ -277,7 +278,15 @@ func (s *Store) Save(im *engine.Image, last uint64, note any) (any, error) {
 	for was := s.saved.Load(); last > was && !s.saved.CompareAndSwap(was, last); was = s.saved.Load() {
 	}
 	s.catalog.saved(im.SKU)
-	return next, nil
+	return noteOrNil(next), nil
+}
+
+// noteOrNil is nil for a note that says nothing, which whoever has millions need not keep.
+func noteOrNil(n *snapshot.Note) any {
+	if n.Empty() {
+		return nil
+	}
+	return n
 }
 
 // markSaved is the last record that an item in the snapshots is as of. The log had it before.

@@ -31,6 +31,9 @@ type chunk struct {
 	bytes  uint32
 }
 
+// Empty reports whether the note says nothing, as that of an item without holds. Save takes nil for it.
+func (n *Note) Empty() bool { return n == &noNote }
+
 // chunks appends the chunks to a list, the oldest first.
 func (n *Note) chunks(dst []chunk) []chunk {
 	dst = append(dst, n.older...)
