@@ -74,14 +74,12 @@ func (s *Stock) applyCounts(e *Event) int {
 		}
 		return s.addLevel(e.Level, e.After)
 	}
-	c := &s.levels[i].Counts
-	if *c != e.Before {
-		s.misfit(e, "the level is %+v", *c)
+	l := s.level(i)
+	if l.Counts != e.Before {
+		s.misfit(e, "the level is %+v", l.Counts)
 	}
 	if e.Before != e.After {
-		s.sums.count(c, -1)
-		*c = e.After
-		s.sums.count(c, 1)
+		s.set(l, &e.After)
 	}
 	return i
 }
@@ -94,7 +92,7 @@ func (s *Stock) open(r *Record, act *Act, e *Event, level int) {
 		rest.lines = append(rest.lines, holdLine{level: int32(level), LineStatus: e.Line})
 		return
 	}
-	p, h := s.holds.add(act.Reservation.Nonce)
+	p, h := s.anyHolds().add(act.Reservation.Nonce)
 	h.deadline, h.state, h.level, h.LineStatus = act.ExpiresAt, act.State, int32(level), e.Line
 	if act.Owner != "" {
 		s.holds.giveRest(h).owner = strings.Clone(act.Owner) // It may be a part of a larger text.
@@ -120,7 +118,7 @@ func linesElsewhere(r *Record, act *Act, stock int) (others []Line) {
 
 // step moves one line of a reservation that is there already.
 func (s *Stock) step(act *Act, e *Event, level int) {
-	if s.acting == 0 && s.holds.live > 0 {
+	if s.acting == 0 && s.holds != nil {
 		s.acting = s.holds.find(act.Reservation.Nonce)
 	}
 	if s.acting == 0 {
@@ -168,12 +166,22 @@ func (s *Stock) settle(act *Act) {
 		rest := s.extra()
 		rest.gone = append(rest.gone, h.nonce)
 	}
-	s.holds.remove(p)
+	if s.holds.remove(p); s.holds.live == 0 {
+		s.holds = nil // An item without holds should cost nothing.
+	}
+}
+
+// anyHolds is holds, made if there are none.
+func (s *Stock) anyHolds() *holds {
+	if s.holds == nil {
+		s.holds = new(holds)
+	}
+	return s.holds
 }
 
 func (s *Stock) free(through Time) {
 	if s.HasDue(through) {
-		s.queue.move(through, &s.extra().draining)
+		s.holds.queue.move(through, &s.extra().draining)
 	}
 	s.freedThrough = max(s.freedThrough, through)
 }
@@ -182,10 +190,11 @@ func (s *Stock) free(through Time) {
 func (s *Stock) touch(p place, h *hold) {
 	if s.tracked && !h.changed {
 		h.changed = true
-		if s.changed == nil {
-			s.changed = make([]place, 0, 2*roomAtFirst)
+		hs := s.holds
+		if hs.changed == nil {
+			hs.changed = make([]place, 0, 2*roomAtFirst)
 		}
-		s.changed = append(s.changed, p)
+		hs.changed = append(hs.changed, p)
 	}
 }
 

@@ -2,16 +2,17 @@ package engine
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 )
 
 // Check reports the first broken invariant. It looks at everything, so it is for tests, recovery
 // and `skua check`, not for every turn.
 func (s *Stock) Check() error {
-	if !s.exists && (s.sequence != 0 || len(s.levels) != 0 || s.holds.live != 0) {
+	if !s.exists && (s.sequence != 0 || s.levels != 0 || s.holds != nil) {
 		return fmt.Errorf("item %q does not exist but has stock", s.sku)
 	}
-	sums := make([]struct{ reserved, committed int64 }, len(s.levels))
+	sums := make([]struct{ reserved, committed int64 }, s.levels)
 	linked := 0
 	if err := s.holds.check(); err != nil {
 		return fmt.Errorf("item %q: %w", s.sku, err)
@@ -45,8 +46,8 @@ func (s *Stock) checkHold(h *hold, add func(level int32, reserved, committed int
 	freed := h.state == Active && h.deadline <= s.freedThrough
 	for i := range s.holds.lines(h) {
 		level, l := s.holds.line(h, i)
-		if int(level) >= len(s.levels) {
-			return fmt.Errorf("item %q: hold %x is at level %d of %d", s.sku, h.nonce, level, len(s.levels))
+		if int(level) >= int(s.levels) {
+			return fmt.Errorf("item %q: hold %x is at level %d of %d", s.sku, h.nonce, level, s.levels)
 		}
 		if l.Open < 0 || l.Fulfilled < 0 || l.Quantity < l.Open+l.Fulfilled {
 			return fmt.Errorf("item %q: hold %x has a line of %+v", s.sku, h.nonce, *l)
@@ -64,6 +65,12 @@ func (s *Stock) checkHold(h *hold, add func(level int32, reserved, committed int
 
 // check holds the index and the free places against the holds.
 func (hs *holds) check() error {
+	if hs == nil {
+		return nil
+	}
+	if hs.live == 0 {
+		return errors.New("there is memory for holds, but no hold")
+	}
 	live, free := 0, 0
 	wrong := error(nil)
 	hs.each(func(p place, h *hold) {
@@ -86,14 +93,18 @@ func (hs *holds) check() error {
 // checkQueue holds the deadlines against the holds that are linked to them.
 func (s *Stock) checkQueue(linked int) error {
 	queued := 0
-	for _, q := range [...]*deadlines{&s.queue, &s.extra().draining} {
+	queue := new(deadlines)
+	if s.holds != nil {
+		queue = &s.holds.queue
+	}
+	for _, q := range [...]*deadlines{queue, &s.extra().draining} {
 		first, last := Time(0), Time(0)
 		var wrong error
 		q.each(func(d *due) bool {
 			switch {
 			case last != 0 && d.at <= last:
 				wrong = fmt.Errorf("deadline %d comes after a later one", d.at)
-			case (d.at <= s.freedThrough) != (q != &s.queue) || d.n == 0:
+			case (d.at <= s.freedThrough) != (q != queue) || d.n == 0:
 				wrong = fmt.Errorf("deadline %d is in the wrong queue", d.at)
 			default:
 				wrong = s.checkDue(q, d)
@@ -147,27 +158,26 @@ func (s *Stock) checkDue(q *deadlines, d *due) error {
 
 func (s *Stock) checkLevels(held func(i int) (reserved, committed int64)) error {
 	var total sums
-	for i := range s.levels {
-		l := &s.levels[i]
-		c := &l.Counts
+	for i := range int(s.levels) {
+		c, location := &s.level(i).Counts, s.level(i).key.Value().Location
 		reserved, committed := held(i)
 		if c.Reserved != reserved || c.Committed != committed {
 			return fmt.Errorf("item %q at %q: reserved %d and committed %d, but the open lines sum to %d and %d",
-				s.sku, l.Key.Location, c.Reserved, c.Committed, reserved, committed)
+				s.sku, location, c.Reserved, c.Committed, reserved, committed)
 		}
 		if err := c.check(); err != nil {
-			return fmt.Errorf("item %q at %q: %w", s.sku, l.Key.Location, err)
+			return fmt.Errorf("item %q at %q: %w", s.sku, location, err)
 		}
-		if want := s.settings.SafetyStock[l.Key.Location]; c.Safety != want {
-			return fmt.Errorf("item %q at %q: safety setting %d, the item says %d", s.sku, l.Key.Location, c.Safety, want)
+		if want := s.settings.SafetyStock[location]; c.Safety != want {
+			return fmt.Errorf("item %q at %q: safety setting %d, the item says %d", s.sku, location, c.Safety, want)
 		}
 		if over(total.onHand, c.OnHand) || over(total.promised, c.Reserved+c.Committed) {
 			return fmt.Errorf("item %q: more than %d units on hand or promised", s.sku, int64(QuantityMax))
 		}
 		total.count(c, 1)
 	}
-	if total != s.sums {
-		return fmt.Errorf("item %q: the levels sum to %+v, kept is %+v", s.sku, total, s.sums)
+	if kept := s.sums(); total != kept {
+		return fmt.Errorf("item %q: the levels sum to %+v, kept is %+v", s.sku, total, kept)
 	}
 	return nil
 }

@@ -248,10 +248,11 @@ func (q *deadlines) move(now Time, to *deadlines) {
 // link puts a hold with its open units under its deadline.
 func (s *Stock) link(p place) {
 	h := s.holds.at(p)
-	d := s.queue.at(h.deadline)
+	q := &s.holds.queue
+	d := q.at(h.deadline)
 	for i := range s.holds.lines(h) {
 		if level, l := s.holds.line(h, i); l.Open != 0 {
-			s.queue.add(d, level, l.Open)
+			q.add(d, level, l.Open)
 		}
 	}
 	h.linked, h.prev, h.next = true, 0, d.head
@@ -265,7 +266,7 @@ func (s *Stock) link(p place) {
 
 // unlink takes a hold from its deadline, and the deadline away when it was the last.
 func (s *Stock) unlink(h *hold) {
-	q := &s.queue
+	q := &s.holds.queue
 	if h.deadline <= s.freedThrough {
 		q = &s.extra().draining
 	}

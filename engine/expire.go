@@ -8,15 +8,15 @@ package engine
 func (s *Stock) Expire(now Time, r *Record) bool {
 	if s.HasDue(now) {
 		var n, weight int64
-		s.queue.upTo(now, func(d *due) { n, weight = n+int64(d.n), weight+d.weight })
+		s.holds.queue.upTo(now, func(d *due) { n, weight = n+int64(d.n), weight+d.weight })
 		r.Reset(now)
 		r.SKUs = append(r.SKUs, s.sku)
 		if n > 1 && weight > ExpiryPieceMax {
 			s.freeAll(now, n, r)
 			return true
 		}
-		x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
-		s.queue.upTo(now, func(d *due) {
+		x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums().available}
+		s.holds.queue.upTo(now, func(d *due) {
 			for p := d.head; p != 0; {
 				h := s.holds.at(p)
 				x.hold(h, false)
@@ -33,18 +33,18 @@ func (s *Stock) Draining() bool { return s.rest != nil && s.rest.draining.next !
 
 // freeAll frees the units of all holds due by now, in one movement a level.
 func (s *Stock) freeAll(now Time, n int64, r *Record) {
-	sums := make([]int64, len(s.levels))
-	s.queue.upTo(now, func(d *due) {
-		s.queue.sums(d, func(level int32, units int64) { sums[level] += units })
+	sums := make([]int64, s.levels)
+	s.holds.queue.upTo(now, func(d *due) {
+		s.holds.queue.sums(d, func(level int32, units int64) { sums[level] += units })
 	})
 	act := r.Add()
 	act.Op, act.Reason, act.State, act.ExpiresAt, act.Holds = OpFree, "expiry", Expired, now, n
-	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
+	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums().available}
 	for level, units := range sums {
 		if units == 0 {
 			continue
 		}
-		before := s.levels[level].Counts
+		before := s.level(level).Counts
 		after := before
 		after.Reserved -= units
 		x.event(act, level, before, after).Quantity = units
@@ -58,7 +58,7 @@ func (s *Stock) drain(now Time, r *Record) bool {
 	}
 	r.Reset(now)
 	r.SKUs = append(r.SKUs, s.sku)
-	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums.available}
+	x := expiry{stock: s, record: r, sequence: s.sequence, available: s.sums().available}
 	weight, first := int64(0), true
 	s.rest.draining.each(func(d *due) bool {
 		for p := d.head; p != 0; {
@@ -88,14 +88,14 @@ type expiry struct {
 // still.
 func (x *expiry) hold(h *hold, freed bool) {
 	if x.counts == nil {
-		x.counts = make([]Counts, len(x.stock.levels))
+		x.counts = make([]Counts, x.stock.levels)
 		for i := range x.counts {
-			x.counts[i] = x.stock.levels[i].Counts
+			x.counts[i] = x.stock.level(i).Counts
 		}
 	}
 	act := x.record.Add()
 	act.Op, act.Reason, act.State, act.ExpiresAt = OpExpire, "expiry", Expired, h.deadline
-	hs := &x.stock.holds
+	hs := x.stock.holds
 	act.Reservation = ReservationRef{Home: x.stock.sku, Nonce: h.nonce}
 	if rest := hs.restOf(h); rest != nil {
 		act.Owner, act.Others = rest.owner, rest.others
@@ -122,7 +122,7 @@ func (x *expiry) event(act *Act, level int, before, after Counts) *Event {
 	was := x.available
 	x.available += after.Available() - before.Available()
 	act.Events = append(act.Events, Event{
-		Type: ReservationExpiredEvent, Sequence: x.sequence, Level: x.stock.levels[level].Key,
+		Type: ReservationExpiredEvent, Sequence: x.sequence, Level: x.stock.level(level).key.Value(),
 		Before: before, After: after,
 		Alerts: levelAlerts(&before, &after) | reorderAlert(was, x.available, x.stock.settings.ReorderPoint),
 	})

@@ -14,14 +14,16 @@ func (s *Stock) Dump() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "item %q exists %v sequence %d settings %d %d %v %v\n", s.sku, s.exists, s.sequence,
 		s.settings.BackorderLimit, s.settings.ReorderPoint, s.settings.SafetyStock, s.settings.LocationOrder)
-	fmt.Fprintf(&b, "sums %+v freed through %d\n", s.sums, s.freedThrough)
-	for i := range s.levels {
-		fmt.Fprintf(&b, "level %d %+v\n", i, s.levels[i])
+	fmt.Fprintf(&b, "sums %+v freed through %d\n", s.sums(), s.freedThrough)
+	for i, l := range s.allLevels() {
+		fmt.Fprintf(&b, "level %d %+v\n", i, l)
 	}
 	for _, im := range s.HoldImages() {
 		fmt.Fprintf(&b, "hold %+v\n", im)
 	}
-	s.dumpDues(&b, "due", &s.queue)
+	if s.holds != nil {
+		s.dumpDues(&b, "due", &s.holds.queue)
+	}
 	s.dumpDues(&b, "draining", &s.extra().draining)
 	return b.String()
 }
@@ -42,7 +44,11 @@ func (s *Stock) dumpDues(b *strings.Builder, word string, q *deadlines) {
 
 // DumpTracking is Dump with what the next image will have.
 func (s *Stock) DumpTracking() string {
-	return fmt.Sprintf("%schanged %v gone %v\n", s.Dump(), s.changed, s.extra().gone)
+	var changed []place
+	if s.holds != nil {
+		changed = s.holds.changed
+	}
+	return fmt.Sprintf("%schanged %v gone %v\n", s.Dump(), changed, s.extra().gone)
 }
 
 // HoldImages writes down all holds, changed or not.
@@ -59,7 +65,7 @@ func (s *Stock) Clone() *Stock {
 		return NewStock(s.sku)
 	}
 	return Restore(Image{
-		SKU: s.sku, Sequence: s.sequence, Settings: *s.settings, Levels: slices.Clone(s.levels),
+		SKU: s.sku, Sequence: s.sequence, Settings: *s.settings, Levels: s.allLevels(),
 		FreedThrough: s.freedThrough,
 	}, slices.Values(s.HoldImages()))
 }

@@ -44,13 +44,19 @@ type place int32
 // until they have holdsPage: so nothing is moved to make room, and at most half of the memory is
 // idle. Places that became free are used again; the memory goes back when no hold is left. Few are
 // found by looking at each, more by an index.
+//
+// The holds are on cache lines of their own, after the two of what is about all of them.
 type holds struct {
-	first []hold // the first page
-	used  place  // places that were ever taken
-	free  place  // the first of the places that are free again
+	used  place // places that were ever taken
+	free  place // the first of the places that are free again
 	live  int32
+	queue deadlines // of those that are not draining
 	more  *moreHolds
-	few   [holdsSearched]uint32 // halves of the nonces at the first places
+
+	changed []place               // what differs from the last snapshot, if the stock is tracked
+	few     [holdsSearched]uint32 // halves of the nonces at the first places
+	_       [8]byte
+	first   [roomAtFirst]hold // the first page
 }
 
 // moreHolds is what only stocks with many holds have, or with some that have a holdRest.
@@ -65,7 +71,7 @@ type moreHolds struct {
 const (
 	// holdsPage is how many holds a page has at most: a new one must not take long.
 	holdsPage = 256
-	// roomAtFirst is for how many holds an item gets memory with its first.
+	// roomAtFirst is for how many holds an item gets memory with its first; a power of two.
 	roomAtFirst = 4
 	// restsPage is how many rests a page has.
 	restsPage = 8
@@ -120,7 +126,7 @@ func (hs *holds) find(nonce uint64) place {
 
 // get returns a hold, or nil.
 func (hs *holds) get(nonce uint64) *hold {
-	if hs.live == 0 || nonce == 0 {
+	if hs == nil || nonce == 0 {
 		return nil
 	}
 	if p := hs.find(nonce); p != 0 {
@@ -153,9 +159,6 @@ func (hs *holds) add(nonce uint64) (place, *hold) {
 // grow makes memory for the last place.
 func (hs *holds) grow() {
 	if hs.used <= roomAtFirst {
-		if hs.first == nil {
-			hs.first = make([]hold, roomAtFirst)
-		}
 		return
 	}
 	more := hs.extra()
@@ -192,13 +195,14 @@ func (hs *holds) remove(p place) {
 	}
 	*h = hold{next: hs.free}
 	hs.free = p
-	if hs.live--; hs.live == 0 {
-		*hs = holds{} // An item without holds should cost nothing.
-	}
+	hs.live--
 }
 
 // each calls f with every hold.
 func (hs *holds) each(f func(p place, h *hold)) {
+	if hs == nil {
+		return
+	}
 	for p := place(1); p <= hs.used; p++ {
 		if h := hs.at(p); h.nonce != 0 {
 			f(p, h)

@@ -45,10 +45,14 @@ func (s *Stock) Track() { s.tracked = true }
 // later piece again, and the last word on it counts. The image shares settings with the stock,
 // which replaces and never changes them.
 func (s *Stock) Capture(im *Image, limit int) (more bool) {
-	n := min(limit, len(s.changed))
+	var changed []place
+	if s.holds != nil {
+		changed = s.holds.changed
+	}
+	n := min(limit, len(changed))
 	holds := make([]HoldImage, 0, n)
 	lines := make([]HoldLineImage, 0, n) // One piece of memory for the holds of one line: most.
-	for _, p := range s.changed[:n] {
+	for _, p := range changed[:n] {
 		if p > s.holds.used {
 			continue // All holds were over in between.
 		}
@@ -68,15 +72,17 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 		im.Gone = append(im.Gone, s.rest.gone...)
 		s.rest.gone = nil
 	}
-	s.changed = s.changed[n:]
-	if len(s.changed) > 0 {
+	if n < len(changed) {
+		s.holds.changed = changed[n:]
 		return true
 	}
-	s.changed = nil
+	if s.holds != nil {
+		s.holds.changed = nil
+	}
 	im.SKU, im.Sequence, im.Settings = s.sku, s.sequence, *s.settings
-	im.Levels = append([]Level(nil), s.levels...)
+	im.Levels = s.allLevels()
 	im.FreedThrough, im.NextExpiry = s.freedThrough, s.NextExpiry()
-	im.Open = int(s.holds.live)
+	im.Open = s.Holds()
 	return false
 }
 
@@ -113,7 +119,7 @@ func Restore(im Image, holds iter.Seq[HoldImage]) *Stock {
 }
 
 func (s *Stock) restoreHold(im HoldImage) {
-	p, h := s.holds.add(im.Nonce)
+	p, h := s.anyHolds().add(im.Nonce)
 	h.deadline, h.state, h.saved = im.Deadline, im.State, true
 	if im.Owner != "" || im.Home != "" || im.Others != nil {
 		*s.holds.giveRest(h) = holdRest{owner: im.Owner, home: im.Home, others: im.Others}

@@ -135,7 +135,7 @@ func (t *Turn) place(c *Command) (failed []RefusedLine) {
 func (t *Turn) shortLine(i int, location string, requested, available int64) RefusedLine {
 	return RefusedLine{
 		SKU: t.stocks[i].sku, Location: location, Requested: requested, Available: available,
-		NextExpiryAt: t.stocks[i].queue.next,
+		NextExpiryAt: t.stocks[i].nextDue(),
 	}
 }
 

@@ -37,7 +37,7 @@ func (sc *scratch) reset(s *Stock) {
 		clear(sc.at)
 	}
 	*sc = scratch{
-		stock: s, exists: s.exists, sequence: s.sequence, settings: s.settings, sums: s.sums,
+		stock: s, exists: s.exists, sequence: s.sequence, settings: s.settings, sums: s.sums(),
 		touched: sc.touched[:0], at: sc.at, order: sc.order[:0],
 	}
 }
@@ -65,8 +65,8 @@ func (sc *scratch) touch(key LevelKey) int {
 		return j
 	}
 	if j := sc.stock.find(key); j >= 0 {
-		l := &sc.stock.levels[j]
-		return sc.add(touched{key: l.Key, counts: l.Counts}) // Its key, for the command's text may go.
+		l := sc.stock.level(j)
+		return sc.add(touched{key: l.key.Value(), counts: l.Counts}) // Its key, for the command's text may go.
 	}
 	return -1
 }
@@ -94,7 +94,7 @@ func (sc *scratch) level(key LevelKey) (c Counts, ok bool) {
 		return sc.touched[j].counts, true
 	}
 	if j := sc.stock.find(key); j >= 0 {
-		return sc.stock.levels[j].Counts, true
+		return sc.stock.level(j).Counts, true
 	}
 	return Counts{Safety: sc.settings.SafetyStock[key.Location]}, false
 }
@@ -115,13 +115,13 @@ func (sc *scratch) put(key LevelKey, before, after Counts) {
 }
 
 // locations counts the levels.
-func (sc *scratch) locations() int { return len(sc.stock.levels) + sc.added }
+func (sc *scratch) locations() int { return int(sc.stock.levels) + sc.added }
 
 // levelKeys lists the levels in order of their keys.
 func (sc *scratch) levelKeys() []LevelKey {
 	keys := make([]LevelKey, 0, sc.locations())
-	for j := range sc.stock.levels {
-		keys = append(keys, sc.stock.levels[j].Key)
+	for j := range int(sc.stock.levels) {
+		keys = append(keys, sc.stock.level(j).key.Value())
 	}
 	for j := range sc.touched {
 		if sc.touched[j].isNew {
@@ -139,8 +139,8 @@ func (sc *scratch) sourcing() []int {
 	if sc.ordered {
 		return sc.order
 	}
-	for j := range sc.stock.levels {
-		sc.touch(sc.stock.levels[j].Key)
+	for j := range int(sc.stock.levels) {
+		sc.touch(sc.stock.level(j).key.Value())
 	}
 	sc.order = sc.order[:0]
 	for j := range sc.touched {

@@ -6,7 +6,7 @@ import "fmt"
 // cancel. The turn holds every SKU that the reservation has lines on.
 func (t *Turn) step(c *Command) Refusal {
 	home := t.stock(c.Reservation.Home)
-	hs := &t.stocks[home].holds
+	hs := t.stocks[home].holds
 	h := hs.get(c.Reservation.Nonce)
 	if h == nil || hs.home(h) != "" {
 		return StepRefused(c.Op, StateNone)
@@ -69,7 +69,7 @@ func (t *Turn) linesOf(lines []stepLine, stock int, h *hold) []stepLine {
 	s := t.stocks[stock]
 	for i := range s.holds.lines(h) {
 		level, l := s.holds.line(h, i)
-		lines = append(lines, stepLine{stock, s.levels[level].Key, *l})
+		lines = append(lines, stepLine{stock, s.level(int(level)).key.Value(), *l})
 	}
 	return lines
 }
@@ -267,7 +267,7 @@ func nextState(op Op, state ReservationState, over bool) ReservationState {
 // them. ok is false when it is not there.
 func (t *Turn) ReservationView(ref ReservationRef) (v ReservationView, ok bool) {
 	home := t.stock(ref.Home)
-	hs := &t.stocks[home].holds
+	hs := t.stocks[home].holds
 	h := hs.get(ref.Nonce)
 	if h == nil || hs.home(h) != "" {
 		return v, false
@@ -278,7 +278,7 @@ func (t *Turn) ReservationView(ref ReservationRef) (v ReservationView, ok bool) 
 		v.State = Expired
 		for i := range hs.lines(h) {
 			level, l := hs.line(h, i)
-			location := t.stocks[home].levels[level].Key.Location
+			location := t.stocks[home].level(int(level)).key.Value().Location
 			v.Lines = append(v.Lines, t.lineView(home, location, LineStatus{Quantity: l.Quantity}))
 		}
 		for _, l := range hs.others(h) {

@@ -1,7 +1,7 @@
 package engine
 
 // WarmStages is how many stages [Stock.Warm] has.
-const WarmStages = 2
+const WarmStages = 3
 
 // Warm reads a little of what a command will need, and changes nothing. Whoever has commands on many
 // stocks calls it on all of them, stage by stage, before the first is decided: what one stage reads
@@ -9,27 +9,33 @@ const WarmStages = 2
 // that of the command's reservation, if it has one. The result means nothing; it keeps the reads from
 // being left out.
 func (s *Stock) Warm(stage int, nonce uint64) (sum uint64) {
-	if stage == 0 {
-		return s.sequence + uint64(s.queue.next) + uint64(s.holds.live) + uint64(len(s.levels)) +
-			uint64(s.freedThrough) + uint64(s.holds.few[0]) + uint64(len(s.first[0].Key.Pool)) + uint64(len(s.changed))
+	hs := s.holds
+	switch {
+	case stage == 0:
+		return s.sequence + uint64(s.first.Safety)
+	case stage == 1:
+		if s.sku != "" {
+			sum = uint64(s.sku[0])
+		}
+		if s.levels > 1 {
+			sum += uint64(s.rest.sums.onHand)
+		}
+		if hs != nil {
+			sum += uint64(hs.queue.next) + uint64(hs.few[0])
+		}
+		return sum
+	case hs == nil:
+		return 0
 	}
-	if n := len(s.levels); n > 0 {
-		sum += uint64(s.levels[0].Safety) + uint64(len(s.levels[0].Key.Location))
+	sum = hs.at(hs.used).nonce
+	if n := len(hs.queue.first); n > 0 {
+		sum += uint64(hs.queue.first[n-1].at)
 	}
-	if len(s.sku) > 0 {
-		sum += uint64(s.sku[0])
+	if n := len(hs.changed); n > 0 {
+		sum += uint64(hs.changed[n-1])
 	}
-	if n := len(s.queue.first); n > 0 {
-		sum += uint64(s.queue.first[n-1].at)
-	}
-	if n := s.holds.used; n > 0 {
-		sum += s.holds.at(n).nonce
-	}
-	if n := len(s.changed); n > 0 {
-		sum += uint64(s.changed[n-1])
-	}
-	if nonce != 0 && s.holds.indexed() {
-		sum += s.holds.more.index.glance(nonce)
+	if nonce != 0 && hs.indexed() {
+		sum += hs.more.index.glance(nonce)
 	}
 	return sum
 }
