@@ -41,12 +41,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "expire-one-late", what: "a hold is due a millisecond after its deadline",
-		file: "engine/stock.go", old: "s.queue.next != 0 && s.queue.next <= now", new: "s.queue.next != 0 && s.queue.next < now",
+		file: "engine/stock.go", old: "next != 0 && next <= now", new: "next != 0 && next < now",
 		by: finder{"./engine", "TestDueAtTheTurn|TestAgainstTwin"}, quick: true,
 	},
 	{
 		name: "expire-one-early", what: "a hold is due a millisecond before its deadline",
-		file: "engine/stock.go", old: "s.queue.next != 0 && s.queue.next <= now", new: "s.queue.next != 0 && s.queue.next <= now+1",
+		file: "engine/stock.go", old: "next != 0 && next <= now", new: "next != 0 && next <= now+1",
 		by: finder{"./engine", "TestDueAtTheTurn|TestAgainstTwin"},
 	},
 	{
@@ -72,7 +72,7 @@ var mutants = []mutant{
 	// The actors.
 	{
 		name: "reply-above-watermark", what: "reads and refusals are answered before what they saw is durable",
-		file: "actors/call.go", old: "	k.cell.sys.wal.Await(k.cell.last, k)\n", new: "	k.Durable(nil)\n",
+		file: "actors/call.go", old: "	k.cell.sys().wal.Await(k.cell.last, k)\n", new: "	k.Durable(nil)\n",
 		by: nodeCrash, quick: true,
 	},
 	{
@@ -102,12 +102,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "lose-a-waiter", what: "what waits in a mailbox that is woken is not run until somebody else comes",
-		file: "actors/mailbox.go", old: "	if idle {\n		c.sys.workers.schedule(c)\n	}\n", new: "	if idle {\n		m.mu.Lock()\n		m.running = false\n		m.mu.Unlock()\n	}\n",
+		file: "actors/mailbox.go", old: "	if idle {\n		c.sys().workers.schedule(c)\n	}\n", new: "	if idle {\n		m.mu.Lock()\n		m.running = false\n		m.mu.Unlock()\n	}\n",
 		by: finder{"./actors", "TestPassivationStorm|TestManyFirstUsesLoadOnce"},
 	},
 	{
 		name: "passivate-what-changed", what: "an item goes from memory before its state is in the snapshots",
-		file: "actors/sweep.go", old: "c.loaded.Load() && !c.dirty.Load() && c.idle()", new: "c.loaded.Load() && (c.dirty.Swap(false) || true) && c.idle()",
+		file: "actors/sweep.go", old: "c.is(markLoaded) && !c.is(markDirty) && c.idle()", new: "c.is(markLoaded) && (c.mark(markDirty, false) || true) && c.idle()",
 		by: finder{"./actors", "TestWhatChangedStays"},
 	},
 	{
