@@ -46,7 +46,7 @@ func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(err
 	}
 	s.lastTime.Store(int64(r.Time)) // Times of turns never go back, so the last is the latest, or a millisecond off.
 	s.recall.remember(r, index)
-	s.catalog.note(r)
+	s.catalog.note(r, index)
 	return index, nil
 }
 

@@ -3,46 +3,49 @@ package persistence
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/skua-stock/skua/engine"
 )
 
-// catalog knows the items that were created since they were last saved: those the snapshots do
-// not list yet.
+// catalog knows the items that were created since the last Commit, those the snapshots may not list
+// yet: as a list, since there may be a million of them.
 type catalog struct {
 	mu    sync.Mutex
-	fresh map[string]struct{}
-	count atomic.Int64 // of fresh
+	pages []*catalogPage // in the order of the log, but for what is appended at the same time
+}
+
+type catalogPage struct {
+	skus []string
+	last uint64 // highest index of the records that created them
 }
 
 // note takes the items that a record creates.
-func (c *catalog) note(r *engine.Record) {
+func (c *catalog) note(r *engine.Record, index uint64) {
 	for i := range r.Acts {
 		if r.Acts[i].Op != engine.OpPutItem {
 			continue
 		}
 		if e := &r.Acts[i].Events[0]; e.Type == engine.ItemCreated {
 			c.mu.Lock()
-			if c.fresh == nil {
-				c.fresh = make(map[string]struct{})
+			n := len(c.pages)
+			if n == 0 || len(c.pages[n-1].skus) == catalogPageSKUs {
+				c.pages = append(c.pages, new(catalogPage))
+				n++
 			}
-			c.fresh[r.SKUs[e.Stock]] = struct{}{}
-			c.count.Store(int64(len(c.fresh)))
+			p := c.pages[n-1]
+			p.skus = append(p.skus, r.SKUs[e.Stock])
+			p.last = max(p.last, index)
 			c.mu.Unlock()
 		}
 	}
 }
 
-// saved takes an item off the list: the snapshots have it.
-func (c *catalog) saved(sku string) {
-	if c.count.Load() == 0 {
-		return // An item is noted before it can be saved.
-	}
+// committed takes the items off the list that were created by records through an index: the snapshots
+// have them. A page whose last item is younger waits, and lists what the snapshots list, too.
+func (c *catalog) committed(through uint64) {
 	c.mu.Lock()
-	delete(c.fresh, sku)
-	c.count.Store(int64(len(c.fresh)))
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	c.pages = slices.DeleteFunc(c.pages, func(p *catalogPage) bool { return p.last <= through })
 }
 
 // SKUs lists up to limit items with names after a name, in order. One that was only just created
@@ -50,9 +53,11 @@ func (c *catalog) saved(sku string) {
 func (s *Store) SKUs(after string, limit int) ([]string, error) {
 	s.catalog.mu.Lock()
 	var all []string
-	for sku := range s.catalog.fresh {
-		if sku > after {
-			all = append(all, sku)
+	for _, p := range s.catalog.pages {
+		for _, sku := range p.skus {
+			if sku > after {
+				all = append(all, sku)
+			}
 		}
 	}
 	s.catalog.mu.Unlock()

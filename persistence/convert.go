@@ -13,8 +13,11 @@ import (
 	"github.com/skua-stock/skua/persistence/wal"
 )
 
-// convert makes sealed segments of the log into buckets of history, until the store stops.
+// convert makes sealed segments of the log into buckets of history, until the store stops. What it
+// works with is as large as a segment and more: it is kept while there is work, and given back when
+// there was none for a while.
 func (s *Store) convert() {
+	idle := 0
 	every := time.NewTicker(s.o.upkeepEvery)
 	defer every.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -27,11 +30,15 @@ func (s *Store) convert() {
 		case <-every.C:
 		}
 		s.o.Pace("convert")()
+		if idle++; idle == converterKept {
+			s.converter = converter{}
+		}
 		for {
 			first, last, waiting := s.unconverted()
 			if last == 0 {
 				break
 			}
+			idle = 0
 			if err := s.convertRange(ctx, first, last, waiting); err != nil {
 				if ctx.Err() == nil {
 					s.o.Logger.Error("convert log to history", "first", first, "last", last, "error", err)

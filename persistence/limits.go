@@ -38,6 +38,9 @@ const (
 	// not compete with turns; it rests less the more sealed segments wait.
 	converterPiece = 1000
 	converterPause = 200 * time.Microsecond
+	// converterKept is after how many looks that found nothing to convert, one every upkeepEvery, the
+	// converter gives its memory back.
+	converterKept = 20
 	// readerGrace is how long after the start the log is kept for a reader of the last run that has
 	// not come back.
 	readerGrace = 10 * time.Minute
@@ -45,6 +48,10 @@ const (
 	pagesRemembered = 10_000
 	// recallShards is how many locks the table of keys has: one for each value of a byte.
 	recallShards = 256
+	// catalogPageSKUs is how many names a page of the catalog has.
+	catalogPageSKUs = 64
+	// slotsAtFirst is how many slots a shard of the table of keys begins with.
+	slotsAtFirst = 16
 	// replayRecords and replayBytes bound a piece of the log that recovery goes through at once: what
 	// its records need is read ahead, and has to fit into the processor's cache.
 	replayRecords = 256

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,9 @@ type generation struct {
 
 // table is a hash table with open addressing; key 0 marks a free slot. It is changed under the
 // lock and read without: a slot gets its index before its key, and a table that has grown replaces
-// the one that is read.
+// the one that is read. It grows by a quarter: with tables that double, most of the time as many slots
+// are empty as not. Keys are in the order of their hashes, all but those that had to make way, so that
+// growing goes through both tables from the one end to the other.
 type table struct {
 	mu    sync.Mutex
 	used  int
@@ -42,8 +45,8 @@ type slot struct{ key, index atomic.Uint64 }
 const slotsPage = 4096 / 16
 
 func newRecall(bytes int64, minimum time.Duration) *recall {
-	// A table is between 3/8 and 3/4 full, so a key takes up to 16/(3/8) bytes; two generations.
-	r := &recall{capacity: max(bytes/2/43, 1024), minimum: minimum}
+	// A table is between 3/5 and 3/4 full, so a key takes up to 16/(3/5) bytes; two generations.
+	r := &recall{capacity: max(bytes/2/27, 1024), minimum: minimum}
 	r.young.Store(&generation{})
 	return r
 }
@@ -152,7 +155,7 @@ func (t *table) put(key, index uint64) bool {
 	defer t.mu.Unlock()
 	slots := t.load()
 	if 4*(t.used+1) > 3*len(slots) {
-		larger := make([]slot, max(16, 2*len(slots)))
+		larger := make([]slot, max(slotsAtFirst, len(slots)+len(slots)/4))
 		for i := 0; i < len(larger); i += slotsPage {
 			larger[i].key.Store(0) // A page of memory that is read before it is written is faulted in twice.
 		}
@@ -178,9 +181,22 @@ func (t *table) load() []slot {
 	return nil
 }
 
+// slotOf is where a search for a key begins. The first byte of the key chose the table.
+func slotOf(slots []slot, key uint64) int {
+	i, _ := bits.Mul64(key<<8, uint64(len(slots)))
+	return int(i)
+}
+
+// slotAfter is the slot after one, around the table's end.
+func slotAfter(slots []slot, i int) int {
+	if i++; i == len(slots) {
+		return 0
+	}
+	return i
+}
+
 func place(slots []slot, key, index uint64) (fresh bool) {
-	mask := uint64(len(slots) - 1)
-	for i := key & mask; ; i = (i + 1) & mask {
+	for i := slotOf(slots, key); ; i = slotAfter(slots, i) {
 		switch slots[i].key.Load() {
 		case 0:
 			slots[i].index.Store(index)
@@ -199,7 +215,7 @@ func (t *table) glance(key uint64) uint64 {
 	if len(slots) == 0 {
 		return 0
 	}
-	return slots[key&uint64(len(slots)-1)].key.Load()
+	return slots[slotOf(slots, key)].key.Load()
 }
 
 func (t *table) get(key uint64) (uint64, bool) {
@@ -207,8 +223,7 @@ func (t *table) get(key uint64) (uint64, bool) {
 	if len(slots) == 0 {
 		return 0, false
 	}
-	mask := uint64(len(slots) - 1)
-	for i := key & mask; ; i = (i + 1) & mask {
+	for i := slotOf(slots, key); ; i = slotAfter(slots, i) {
 		switch slots[i].key.Load() {
 		case 0:
 			return 0, false

@@ -120,3 +120,24 @@ func TestRecallAtOnce(t *testing.T) {
 		t.Errorf("%d keys are held: no generation was dropped", n)
 	}
 }
+
+// A generation that is full takes no more than its half of the memory.
+func TestRecallTakesNoMoreThanItsMemory(t *testing.T) {
+	rng := rand.New(rand.NewPCG(drawSeed(t), 1))
+	for _, bytes := range []int64{1 << 20, 5 << 20, 16 << 20} {
+		r := newRecall(bytes, time.Minute)
+		for i := range r.capacity {
+			r.put(rng.Uint64()|1, uint64(i), 1)
+			if i%1000 != 0 && i != r.capacity-1 {
+				continue
+			}
+			taken := 0
+			for j := range r.young.Load().shards {
+				taken += 16 * len(r.young.Load().shards[j].load())
+			}
+			if int64(taken) > bytes/2 {
+				t.Fatalf("%d keys of %d take %d bytes of %d", i+1, r.capacity, taken, bytes/2)
+			}
+		}
+	}
+}

@@ -277,7 +277,6 @@ func (s *Store) Save(im *engine.Image, last uint64, note any) (any, error) {
 	}
 	for was := s.saved.Load(); last > was && !s.saved.CompareAndSwap(was, last); was = s.saved.Load() {
 	}
-	s.catalog.saved(im.SKU)
 	return noteOrNil(next), nil
 }
 
@@ -309,6 +308,7 @@ func (s *Store) Commit(through uint64) error {
 		return err
 	}
 	committed()
+	s.catalog.committed(through)
 	s.safe.Store(min(through, converted))
 	s.metrics.committed.Set(float64(through))
 	return nil

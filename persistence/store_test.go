@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,5 +151,34 @@ func TestRetention(t *testing.T) {
 			t.Fatal(err)
 		}
 		clean(t, fs)
+	})
+}
+
+// What the converter works with goes when there was nothing to convert for a while, and is made again.
+func TestTheConverterGivesItsMemoryBack(t *testing.T) {
+	seed := drawSeed(t)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDriver(t, rand.New(rand.NewPCG(seed, 1)), open(t, small(vfs.NewMem())))
+		for range 3 {
+			before := d.store.converted.Load()
+			for range 600 {
+				d.act(3)
+			}
+			d.save()
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if d.store.converted.Load() == before || reflect.ValueOf(&d.store.converter).Elem().IsZero() {
+				t.Fatal("nothing was converted, or its memory is gone at once")
+			}
+			time.Sleep(converterKept * d.store.o.upkeepEvery)
+			synctest.Wait()
+			if !reflect.ValueOf(&d.store.converter).Elem().IsZero() {
+				t.Error("the converter is idle and keeps its memory")
+			}
+		}
+		d.checkLedgers(10)
+		if err := d.store.Close(); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
