@@ -1,7 +1,8 @@
 GO ?= go
 BIN := bin/skua
 LINT := bin/golangci-lint
-FUZZTIME ?= 10s
+# A number of inputs, for given a time `go test` takes its own end for a failure now and then.
+FUZZTIME ?= 100000x
 RACE ?= ./...
 SIMTIME ?= 2m
 BENCHFLAGS ?=
@@ -32,10 +33,10 @@ lint: $(LINT) ## Check style, the dependency rule and formatting.
 $(LINT): tools.mod tools.sum
 	$(GO) build -modfile=tools.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-fuzz: ## Fuzz every decoder and door for FUZZTIME each.
+fuzz: ## Fuzz every decoder and door with FUZZTIME inputs each.
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "fuzz $$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    echo "fuzz $$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$pkg; \
 	  done; done
 
 crash: build ## Kill the process and the disk at random moments, many times.
