@@ -1,6 +1,9 @@
 package actors
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // Limits are the bounds of the running system. The zero value of a field means its default.
 type Limits struct {
@@ -14,6 +17,9 @@ type Limits struct {
 	Resident int
 	// IdleAfter is how long a SKU may be unused before it is passivated.
 	IdleAfter time.Duration
+	// Workers is how many goroutines run the mailboxes that no sender runs; by default
+	// workersPerCore for each processor.
+	Workers int
 }
 
 // The defaults.
@@ -35,6 +41,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.InFlightPerPartition, InFlightPerPartitionDefault)
 	def(&l.InFlight, InFlightDefault)
 	def(&l.Resident, ResidentDefault)
+	def(&l.Workers, workersPerCore*runtime.GOMAXPROCS(0))
 	if l.IdleAfter == 0 {
 		l.IdleAfter = IdleAfterDefault
 	}

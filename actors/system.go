@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,7 +106,7 @@ func New(cfg Config) (*System, error) {
 	}
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }))
 	s.props = s.newProps()
-	s.workers = newWorkers(workersPerCore*runtime.GOMAXPROCS(0), cfg.Pace)
+	s.workers = newWorkers(s.limits.Workers, cfg.Pace)
 	s.admission.sys, s.admission.limit = s, int64(s.limits.InFlight)
 	s.metrics = newMetrics(cfg.Metrics, s)
 	s.wheel = newWheel(s)

@@ -83,6 +83,7 @@ func newWeather(dice *rand.Rand) weather {
 
 // limit draws how much the node takes on.
 func (w *weather) limit(dice *rand.Rand, some func() bool) {
+	w.limits.Workers = 6 // However many processors there are.
 	w.limits.IdleAfter = time.Second << dice.IntN(6)
 	if some() {
 		w.limits.Resident = 1 + dice.IntN(w.items+w.cold)
