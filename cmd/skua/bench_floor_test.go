@@ -2,63 +2,159 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/skua-stock/skua/bench"
 	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway"
 )
 
 // TestFloorsAnswer: each does what the load asks, and says so in the way that the real thing does.
 func TestFloorsAnswer(t *testing.T) {
-	w, err := bench.Find("hot")
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := testFlags()
 	f.Length, f.Warmup = 300*time.Millisecond, 10*time.Millisecond
+	f.Batch = bench.BatchDefault // Long answers are sent in another way than short ones.
 	for _, con := range f.floors() {
-		t.Run(con.name, func(t *testing.T) {
-			r := &runner{flags: f, dir: t.TempDir(), bar: &bar{}}
-			v := &visit{runner: r, contender: &con, workload: w}
-			for i := range con.ways {
-				res, err := v.measure(t.Context(), &con.ways[i], load{workload: w, window: con.ways[i].windows[0]}, "floor")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if res.Operations == 0 || res.Failed > 0 || res.Shared != (con.name == floorLog || con.name == floorTurn) {
-					t.Errorf("%+v", res)
-				}
+		for _, w := range bench.Workloads() {
+			if !con.ways[0].takes(w) {
+				continue
 			}
-			if err := v.shut(); err != nil {
-				t.Error(err)
-			}
-		})
+			w.SKUs = min(w.SKUs, 1000)
+			t.Run(con.name+", "+w.Name, func(t *testing.T) {
+				r := &runner{flags: f, dir: t.TempDir(), bar: &bar{}}
+				v := &visit{runner: r, contender: &con, workload: w}
+				for i := range con.ways {
+					res, err := v.measure(t.Context(), &con.ways[i], load{workload: w, window: con.ways[i].windows[0]}, "floor")
+					if err != nil {
+						t.Fatal(err)
+					}
+					if res.Operations == 0 || res.Failed > 0 || res.Shared == strings.Contains(con.name, "answering") {
+						t.Errorf("%+v", res)
+					}
+				}
+				if err := v.shut(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }
 
-// TestFloorIsAsLong: the constant has the length of a real answer to the load.
+// TestFloorTurnHoldsEachItemOnce: an order may name an item twice, and in any order.
+func TestFloorTurnHoldsEachItemOnce(t *testing.T) {
+	d, end := turnsOn(t, 3)
+	defer end()
+	c := reservationOf(2, 0, 2)
+	if err := started(d, c); err != nil {
+		t.Fatal(err)
+	}
+	if skus := d.turn.Record.SKUs; !slices.Equal(skus, []string{bench.SKU(0), bench.SKU(2)}) {
+		t.Errorf("the record has %v", skus)
+	}
+	if err := started(d, reservationOf(3)); !errors.Is(err, errNoItem) {
+		t.Errorf("an item that there is not: %v", err)
+	}
+	if held := d.items[bench.SKU(2)].stock.Holds(); held != 1 {
+		t.Errorf("%d holds", held)
+	}
+}
+
+// TestFloorRecordIsAsLong: what a floor without an engine writes is as long as what the engine would.
+func TestFloorRecordIsAsLong(t *testing.T) {
+	d, end := turnsOn(t, 100)
+	defer end()
+	for _, skus := range [][]int{{0}, {1, 2, 3}} {
+		for range 200 { // Numbers take a byte more after some time.
+			if err := started(d, reservationOf(skus...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lines := len(skus)
+		if got, floor := len(d.buf), len(floorRecordOf(lines)); got < floor-4*lines || got > floor+6*lines {
+			t.Errorf("%d lines: %d bytes, the floor has %d", lines, got, floor)
+		}
+	}
+}
+
+// turnsOn is the engine's turns on so many items.
+func turnsOn(t *testing.T, items int) (*turnDriver, func()) {
+	t.Helper()
+	s, err := testFlags().openFloorTurn(t.Context(), t.TempDir(), bench.Workload{SKUs: items})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.(*turnSite).driver, func() {
+		if err := s.shut(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func started(d bench.Driver, c *engine.Command) error {
+	answer := make(chan error, 1)
+	d.Start(c, func(err error) { answer <- err })
+	return <-answer
+}
+
+func reservationOf(skus ...int) *engine.Command {
+	c := &engine.Command{Op: engine.OpReserve, Key: "a-key-that-is-as-long", TTL: time.Hour.Milliseconds()}
+	for _, i := range skus {
+		c.Lines = append(c.Lines, engine.Line{SKU: bench.SKU(i), Location: bench.Location, Quantity: 1})
+	}
+	return c
+}
+
+// TestFloorIsAsLong: the constants have the length of real answers to the load.
 func TestFloorIsAsLong(t *testing.T) {
 	p, err := spawn(filepath.Join(t.TempDir(), "data"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.stop()
+	keys := 0
 	curl := func(what string) (int, []byte) {
-		return doCurl(t, p.http, "curl "+what+" -H 'Content-Type: application/json'")
+		keys++
+		return doCurl(t, p.http, fmt.Sprintf("curl %s -H 'Content-Type: application/json' -H 'Idempotency-Key: %d'", what, keys))
 	}
-	item := "localhost:8080/v1/items/" + bench.SKU(0)
-	curl("-X PUT " + item + " -H 'Idempotency-Key: 1' -d '{}'")
-	curl("-X POST " + item + "/receive -H 'Idempotency-Key: 2' -d '{\"location\":\"main\",\"quantity\":5}'")
-	status, answer := curl("-X POST localhost:8080/v1/reservations -H 'Idempotency-Key: 3' " +
-		"-d '{\"lines\":[{\"sku\":\"" + bench.SKU(0) + "\",\"location\":\"main\",\"quantity\":1}],\"ttl_ms\":900000}'")
-	// Of both, the names of the members and what they have the shape of are the same; the time may
-	// be written with fewer digits.
-	if status != http.StatusCreated || len(answer) < len(floorAnswer)-4 || len(answer) > len(floorAnswer) {
-		t.Errorf("%d, %d bytes, the floor answers with %d:\n%s\n%s", status, len(answer), len(floorAnswer), answer, floorAnswer)
+	line := func(sku int) string { return `{"sku":"` + bench.SKU(sku) + `","location":"main","quantity":1}` }
+	for i := range 3 {
+		item := "localhost:8080/v1/items/" + bench.SKU(i)
+		curl("-X PUT " + item + " -d '{}'")
+		curl("-X POST " + item + "/receive -d '{\"location\":\"main\",\"quantity\":5}'")
+	}
+	// The names of the members and what they have the shape of are the same; a time may be written
+	// with fewer digits.
+	same := func(what string, answer, floor []byte, times int) {
+		if len(answer) < len(floor)-4*times || len(answer) > len(floor) {
+			t.Errorf("%s: %d bytes, the floor answers with %d:\n%s\n%s", what, len(answer), len(floor), answer, floor)
+		}
+	}
+	for _, lines := range []string{line(0), line(0) + "," + line(1) + "," + line(2)} {
+		n := strings.Count(lines, "sku")
+		status, answer := curl(`-X POST localhost:8080/v1/reservations -d '{"lines":[` + lines + `],"ttl_ms":900000}'`)
+		if status != http.StatusCreated {
+			t.Fatalf("%d: %s", status, answer)
+		}
+		same(fmt.Sprint(n, " lines"), answer, floorAnswerOf(n), 1)
+	}
+	batch := `{"operations":[{"op":"reserve","idempotency_key":"b1","lines":[` + line(1) + `]},` +
+		`{"op":"reserve","idempotency_key":"b2","lines":[` + line(2) + `]}]}`
+	_, answer := doCurl(t, p.http, "curl -X POST localhost:8080/v1/batch -H 'Content-Type: application/json' -d '"+batch+"'")
+	floor, n, err := (&floorBatches{result: floorResultOf(floorAnswerOf(1))}).answer([]byte(batch))
+	if err != nil || n != 2 {
+		t.Fatal(n, err)
+	}
+	same("a batch", answer, floor, n)
+	for _, raw := range []string{"", "{}", strings.Repeat(string(floorOperation), gateway.BatchOperationsMax+1)} {
+		if _, n, err := new(floorBatches).answer([]byte(raw)); err == nil {
+			t.Errorf("a batch of %d operations is answered", n)
+		}
 	}
 }
 

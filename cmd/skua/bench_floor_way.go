@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -14,57 +16,91 @@ import (
 )
 
 // The floors: ways that do a part of what a way in does and nothing else, driven by the same load.
-// None is faster than its floor, and what is between them is Skua's own.
+// None takes less CPU than its floor, and what is between them is Skua's own. A floor with turns has one
+// lock over all items, so that a way that has many may still be faster on more cores.
 const (
 	floorHTTP = "floor: echo answering a constant"
 	floorNATS = "floor: NATS micro answering a constant"
 	floorLog  = "floor: group commit of 96 bytes alone"
 	floorTurn = "floor: the engine's turn and its group commit"
+	// These turns have their memory read ahead, as those of what is handed over together have.
+	floorTurns = "floor: the engine's turns of a batch and its group commit"
 	// These wait, as Skua has to: what is asleep has to be woken.
 	floorHTTPDurable = "floor: echo answering a constant after a group commit"
 	floorNATSDurable = "floor: NATS micro answering a constant after a group commit"
+	// These have a record for each operation of a batch; the last two decide on it too, and read the
+	// batch and write its answer with what the doors do that with.
+	floorHTTPBatch     = "floor: echo answering a batch with a constant after a group commit"
+	floorNATSBatch     = "floor: NATS micro answering a batch with a constant after a group commit"
+	floorHTTPBatchTurn = "floor: echo answering a batch after the engine's turns and a group commit"
+	floorNATSBatchTurn = "floor: NATS micro answering a batch after the engine's turns and a group commit"
 )
 
-// floors are the contenders that explain others. One item is enough for them, for they know of none;
-// one client alone and the open loop are measured with the uniform workload, and their floor with them.
+// What the floors do with a request.
+const (
+	floorConstant = iota
+	floorDurable
+	floorDecided
+)
+
+// floors are the contenders that explain others. One item is enough for most, which know of none; one
+// client alone and the open loop are measured with the uniform workload, and their floor with them.
+// Orders have one where what they ask for is looked at, or makes the request longer.
 func (f *benchFlags) floors() []contender {
-	hot := func(w bench.Workload) bool { return w.Name == "hot" }
-	hotOrUniform := func(w bench.Workload) bool { return w.Name == "hot" || w.Name == "uniform" }
+	of := func(names ...string) func(bench.Workload) bool {
+		return func(w bench.Workload) bool { return slices.Contains(names, w.Name) }
+	}
+	hot, hotOrUniform, hotUniformOrder := of("hot"), of("hot", "uniform"), of("hot", "uniform", "order")
 	lanes := func(window int) int { return min(window, f.Connections) }
+	batches := func(window int) int { return connections(window / f.Batch) }
+	const onTurn = "no actors, keys, history, snapshots"
+	alone := func(open opener, w way) contender { return contender{name: w.name, open: open, ways: []way{w}} }
 	return []contender{
-		{name: floorNATS, open: f.openFloor("nats", false), ways: []way{
-			{name: floorNATS, floor: wayNATS, on: "no engine, no disk", windows: []int{256, 4096}, takes: hot, workers: lanes},
-		}},
-		{name: floorNATSDurable, open: f.openFloor("nats", true), ways: []way{
-			{name: floorNATSDurable, floor: wayNATS, on: "no engine", windows: []int{1, 256, 4096}, takes: hotOrUniform, paced: true, workers: lanes},
-		}},
-		{name: floorHTTP, open: f.openFloor("http", false), ways: []way{
-			{name: floorHTTP, floor: wayHTTP, on: "no engine, no disk", windows: []int{64}, takes: hot, workers: connections, waits: true},
-		}},
-		{name: floorHTTPDurable, open: f.openFloor("http", true), ways: []way{
-			{name: floorHTTPDurable, floor: wayHTTP, on: "no engine", windows: []int{64}, takes: hot, workers: connections, waits: true},
-		}},
-		{name: floorLog, open: openFloorLog, ways: []way{
-			{name: floorLog, floor: wayInProcess, on: "no engine", windows: []int{1024, 8192}, takes: hot},
-		}},
-		{name: floorTurn, open: openFloorTurn, ways: []way{
-			{name: floorTurn, floor: wayInProcess, on: "no actors, keys, history, snapshots", windows: []int{1024, 8192}, takes: hot},
-		}},
+		alone(f.openFloor("nats", floorConstant), way{
+			name: floorNATS, floor: wayNATS, on: "no engine, no disk", windows: []int{256, 4096}, takes: hot, workers: lanes,
+		}),
+		alone(f.openFloor("nats", floorDurable), way{
+			name: floorNATSDurable, floor: wayNATS, on: "no engine", windows: []int{1, 256, 4096}, takes: hotUniformOrder, paced: true, workers: lanes,
+		}),
+		alone(f.openFloor("http", floorConstant), way{
+			name: floorHTTP, floor: wayHTTP, on: "no engine, no disk", windows: []int{64}, takes: hot, workers: connections, waits: true,
+		}),
+		alone(f.openFloor("http", floorDurable), way{
+			name: floorHTTPDurable, floor: wayHTTP, on: "no engine", windows: []int{64}, takes: hot, workers: connections, waits: true,
+		}),
+		alone(f.openFloor("nats", floorDurable), way{
+			name: floorNATSBatch, floor: wayNATSBatch, on: "no engine", windows: []int{80 * f.Batch}, takes: hotOrUniform, workers: lanes,
+		}),
+		alone(f.openFloor("nats", floorDecided), way{
+			name: floorNATSBatchTurn, floor: wayNATSBatch, on: onTurn, windows: []int{80 * f.Batch}, takes: hotOrUniform, workers: lanes,
+		}),
+		alone(f.openFloor("http", floorDurable), way{
+			name: floorHTTPBatch, floor: wayHTTPBatch, on: "no engine", windows: []int{32 * f.Batch}, takes: hotOrUniform, workers: batches, waits: true,
+		}),
+		alone(f.openFloor("http", floorDecided), way{
+			name: floorHTTPBatchTurn, floor: wayHTTPBatch, on: onTurn, windows: []int{32 * f.Batch}, takes: hotOrUniform, workers: batches, waits: true,
+		}),
+		alone(openFloorLog, way{name: floorLog, floor: wayInProcess, on: "no engine", windows: []int{1024, 8192}, takes: hot}),
+		alone(f.openFloorTurn, way{name: floorTurns, floor: wayInProcessBatch, on: onTurn, windows: []int{8192}, takes: hotUniformOrder}),
+		alone(f.openFloorTurn, way{name: floorTurn, floor: wayInProcess, on: onTurn, windows: []int{1024, 8192}, takes: hotUniformOrder}),
 	}
 }
 
-// floorSite is a process that answers with a constant.
+// floorSite is a process that answers and does little else.
 type floorSite struct {
 	*process
 	flags *benchFlags
 	dir   string
 }
 
-func (f *benchFlags) openFloor(door string, durable bool) func(context.Context, string, bench.Workload) (site, error) {
-	return func(_ context.Context, dir string, _ bench.Workload) (site, error) {
-		args := []string{"bench", "floor", door, "--data", dir}
-		if durable {
+func (f *benchFlags) openFloor(door string, does int) opener {
+	return func(_ context.Context, dir string, w bench.Workload) (site, error) {
+		args := []string{"bench", "floor", door, "--data", dir, "--lines", strconv.Itoa(w.Lines)}
+		switch does {
+		case floorDurable:
 			args = append(args, "--durable")
+		case floorDecided:
+			args = append(args, "--turns", strconv.Itoa(w.SKUs))
 		}
 		p, err := launch(args...)
 		if err != nil {
@@ -75,21 +111,25 @@ func (f *benchFlags) openFloor(door string, durable bool) func(context.Context, 
 }
 
 func (s *floorSite) target(way string, window int) (*bench.Target, func(), error) {
-	t := &bench.Target{PIDs: []int{s.cmd.Process.Pid}, Dir: s.dir}
-	if way == floorHTTP || way == floorHTTPDurable {
-		d, err := bench.NewHTTP(s.http, connections(window), 1, false)
-		if err != nil {
-			return nil, nil, err
-		}
-		t.Driver = d
-		return t, d.Close, nil
+	var d interface {
+		bench.Driver
+		Close()
 	}
-	d, err := bench.NewNATS(s.nats, s.flags.Connections, false)
+	var err error
+	switch way {
+	case floorHTTP, floorHTTPDurable:
+		d, err = bench.NewHTTP(s.http, connections(window), 1, false)
+	case floorHTTPBatch, floorHTTPBatchTurn:
+		d, err = bench.NewHTTP(s.http, connections(window/s.flags.Batch), s.flags.Batch, false)
+	case floorNATSBatch, floorNATSBatchTurn:
+		d, err = bench.NewNATSBatch(s.nats, s.flags.Connections, s.flags.Batch, false)
+	default:
+		d, err = bench.NewNATS(s.nats, s.flags.Connections, false)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	t.Driver = d
-	return t, d.Close, nil
+	return &bench.Target{Driver: d, PIDs: []int{s.cmd.Process.Pid}, Dir: s.dir}, d.Close, nil
 }
 
 func (s *floorSite) shut() error { s.stop(); return nil }

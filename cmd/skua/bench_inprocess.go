@@ -6,13 +6,13 @@ import (
 	"sync/atomic"
 
 	"github.com/skua-stock/skua/bench"
-	"github.com/skua-stock/skua/cmd/skua/node"
 	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/gateway"
 )
 
 // inProcess is the actors' port as a driver.
 type inProcess struct {
-	node *node.Node
+	port gateway.Port
 	tell bool
 }
 
@@ -34,7 +34,7 @@ func (d inProcess) Start(c *engine.Command, done func(error)) {
 		s.answer = s.end
 	}
 	s.cmd, s.tell, s.done = c, d.tell, done
-	d.node.Submit(c, s.answer)
+	d.port.Submit(c, s.answer)
 }
 
 func (s *submission) end(a *engine.Answer) {
@@ -107,7 +107,7 @@ func (h *handful) Flush() {
 	if b := h.next; b != nil {
 		h.next = nil
 		b.open.Store(int64(len(b.cmds)) + 1) // The one more is this call, which reads the slice.
-		h.node.SubmitEach(b.cmds, b.answer)
+		h.port.SubmitEach(b.cmds, b.answer)
 		b.leave()
 	}
 }

@@ -19,8 +19,11 @@ import (
 type contender struct {
 	name string
 	ways []way
-	open func(ctx context.Context, dir string, w bench.Workload) (site, error)
+	open opener
 }
+
+// opener opens a contender for a workload.
+type opener func(ctx context.Context, dir string, w bench.Workload) (site, error)
 
 // way is a way in: how many operations are kept in flight, a measurement each, and what it is good
 // for. on says what else is done meanwhile.

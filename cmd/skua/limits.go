@@ -27,6 +27,10 @@ const (
 	floorHeaderBytesMax    = 16 << 10
 	// floorRecordBytes is a record of one reservation, in bytes, keyed and with its movement.
 	floorRecordBytes = 96
+	// floorRecordLineBytes is what each further line of a reservation adds to its record, in bytes.
+	floorRecordLineBytes = 38
+	// floorPieceCommands is for how many commands memory is read ahead.
+	floorPieceCommands = 32
 	// floorCutEvery is how often the log lets go what is durable.
 	floorCutEvery = 100 * time.Millisecond
 )
