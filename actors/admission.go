@@ -104,7 +104,12 @@ func (a *admission) take() *call {
 
 // giveBack takes a call that is over.
 func (a *admission) giveBack(k *call) {
+	lines := k.ans.Reservation.Lines
 	*k = call{sys: a.sys}
+	if cap(lines) <= linesKept {
+		clear(lines)
+		k.ans.Reservation.Lines = lines[:0]
+	}
 	a.backMu.Lock()
 	a.back = append(a.back, k)
 	a.backMu.Unlock()

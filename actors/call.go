@@ -19,6 +19,8 @@ type call struct {
 	fresh uint64
 	// widened says that the call came to its home and visits the reservation's other SKUs now.
 	widened bool
+	// next is the call that is done in one turn with this one, if there is one; see together.
+	next *call
 }
 
 // errand is what is asked of a SKU.
@@ -51,24 +53,45 @@ func (e *errand) give(a *engine.Answer) {
 	}
 }
 
-// Durable implements Waiter: the answer goes out, and the call is over.
+// Durable implements Waiter: the answers go out, and the calls of the turn are over.
 func (k *call) Durable(err error) {
-	if err != nil {
-		k.ans = engine.Answer{Op: k.ans.Op, Err: engine.ErrUnavailable}
+	if k.next != nil {
+		k.leaveAll()
+	} else {
+		if k.cell != nil {
+			k.cell.release(1)
+		}
+		k.sys.admission.leave(k.weight) // Before the answer: who gets it may send the next at once.
 	}
-	if k.cell != nil {
-		k.cell.release()
+	for k != nil {
+		next := k.next
+		if err != nil {
+			k.ans = engine.Answer{Op: k.ans.Op, Err: engine.ErrUnavailable}
+		}
+		k.give(&k.ans)
+		k.sys.admission.giveBack(k)
+		k = next
 	}
-	k.sys.admission.leave(k.weight) // Before the answer: who gets it may send the next at once.
-	k.give(&k.ans)
-	k.sys.admission.giveBack(k)
+}
+
+// leaveAll counts out the calls of one turn.
+func (k *call) leaveAll() {
+	n, weight := uint32(0), int64(0)
+	for each := k; each != nil; each = each.next {
+		n++
+		weight += each.weight
+	}
+	k.cell.release(n)
+	k.sys.admission.leave(weight)
 }
 
 // Warm implements the log's Warmer: it reads what Durable will need.
 func (k *call) Warm() (sum uint64) {
-	sum = uint64(k.i) + k.ans.Sequence + uint64(k.ans.Reservation.ExpiresAt)
 	if k.cell != nil {
-		sum += uint64(k.cell.left.Load())
+		sum = uint64(k.cell.left.Load())
+	}
+	for ; k != nil; k = k.next {
+		sum += uint64(k.i) + k.ans.Sequence + uint64(k.ans.Reservation.ExpiresAt)
 	}
 	return sum
 }
@@ -85,8 +108,17 @@ func (k *call) park() {
 	k.cell.sys().wal.Await(k.cell.last, k)
 }
 
-// turn is what a SKU does with one command.
+// turn is what a SKU does with one command, or with several that came together.
 func (c *cell) turn(k *call) {
+	if k.next != nil {
+		c.together(k)
+	} else {
+		c.one(k)
+	}
+}
+
+// one is the turn of one command.
+func (c *cell) one(k *call) {
 	if k.head != nil {
 		head, last := k.head, c.last
 		k.answer = func(a *engine.Answer) { head(last, a.Err) }
@@ -172,7 +204,7 @@ func (c *cell) change(k *call, now engine.Time) bool {
 	if k.ans.Refusal = t.Decide(k.cmd); k.ans.Refusal.Refused() {
 		return false
 	}
-	k.ans = t.Record.Answer(0)
+	t.Record.AnswerTo(&k.ans, 0)
 	c.sys().append(t, k)
 	c.schedule()
 	return true

@@ -122,7 +122,7 @@ func (c *cell) Receive(ctx actor.Context) {
 		c.captured(m)
 	case repair:
 		c.sys().fence([]*cell{c})
-		c.release()
+		c.release(1)
 	case *actor.Stopped:
 		c.sys().alive.Add(-1)
 	}
@@ -140,7 +140,7 @@ func (c *cell) ticked() {
 	} else {
 		c.guard(func() { c.expire(now, true) })
 	}
-	c.release()
+	c.release(1)
 }
 
 // take gives the cell its stock.

@@ -164,9 +164,9 @@ type partition struct {
 	_    [cacheLine]byte
 }
 
-// enter counts one more in and reports whether that is within the limit.
-func (p *partition) enter(limit int64) bool {
-	n := p.entered.Add(1)
+// enter counts some more in and reports whether that is within the limit.
+func (p *partition) enter(callers, limit int64) bool {
+	n := p.entered.Add(callers)
 	if n-p.seen.Load() <= limit {
 		return true
 	}
@@ -187,10 +187,14 @@ func hash(sku string) uint32 {
 // acquire finds or makes the cell of a SKU and counts the caller in: until release, the cell
 // stays. Expiry is never refused, since its work is bounded by the holds and must be done.
 func (s *System) acquire(sku string, expiry bool) (*cell, error) {
-	h := hash(sku)
+	return s.acquireFor(sku, hash(sku), 1, expiry)
+}
+
+// acquireFor is acquire for so many callers at once, of a SKU with this hash.
+func (s *System) acquireFor(sku string, h, callers uint32, expiry bool) (*cell, error) {
 	part := &s.partitions[h%uint32(len(s.partitions))]
-	if !part.enter(int64(s.limits.InFlightPerPartition)) && !expiry {
-		part.left.Add(1)
+	if !part.enter(int64(callers), int64(s.limits.InFlightPerPartition)) && !expiry {
+		part.left.Add(int64(callers))
 		s.metrics.overloaded.WithLabelValues("partition").Inc()
 		return nil, engine.ErrOverloaded
 	}
@@ -202,14 +206,14 @@ func (s *System) acquire(sku string, expiry bool) (*cell, error) {
 		c = &cell{part: part, sku: strings.Clone(sku)} // The text may be a part of a larger one.
 		sh.insert(h, c)
 	}
-	n := c.entered.Add(1)
+	n := c.entered.Add(callers)
 	if n-c.seen > uint32(s.limits.InFlightPerSKU) {
 		c.seen = c.left.Load()
 	}
 	over := n-c.seen > uint32(s.limits.InFlightPerSKU)
 	sh.mu.Unlock()
 	if over && !expiry {
-		c.release()
+		c.release(callers)
 		s.metrics.overloaded.WithLabelValues("sku").Inc()
 		return nil, engine.ErrOverloaded
 	}
@@ -230,10 +234,10 @@ func (c *cell) enter() {
 	c.entered.Add(1)
 }
 
-// release counts a caller out. A cell whose SKU turned out to be no item goes with the last.
-func (c *cell) release() {
-	c.part.left.Add(1)
-	left := c.left.Add(1)
+// release counts callers out. A cell whose SKU turned out to be no item goes with the last.
+func (c *cell) release(callers uint32) {
+	c.part.left.Add(int64(callers))
+	left := c.left.Add(callers)
 	if !c.is(markExists) && c.is(markLoaded) && left == c.entered.Load() {
 		c.sys().forget(c)
 	}

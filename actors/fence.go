@@ -23,7 +23,7 @@ type reload struct{ cell *cell }
 func (r *reload) Durable(err error) {
 	c := r.cell
 	if err != nil {
-		c.release() // The log is dead and the process is about to be.
+		c.release(1) // The log is dead and the process is about to be.
 		return
 	}
 	c.sys().read(func() {
@@ -38,6 +38,6 @@ func (r *reload) Durable(err error) {
 		}
 		c.saveMu.Unlock()
 		c.resume()
-		c.release()
+		c.release(1)
 	})
 }

@@ -73,7 +73,7 @@ func limits(l actors.Limits) func(*actors.Config) { return func(c *actors.Config
 // send submits a command and returns where its answer will be.
 func (b *bench) send(c engine.Command) chan engine.Answer {
 	answers := make(chan engine.Answer, 2) // A second answer would be a bug, and must not block.
-	b.Submit(&c, func(a *engine.Answer) { answers <- *a })
+	b.Submit(&c, func(a *engine.Answer) { answers <- a.Clone() })
 	return answers
 }
 

@@ -56,13 +56,16 @@ const (
 	crowdedFrom = 2048
 	// callsMade is how many calls are made at a time.
 	callsMade = 64
+	// linesKept is for how many lines a call keeps the memory of its answer.
+	linesKept = 4
 	// directoryShards is how many locks the directory has; a power of two.
 	directoryShards = 256
 	// slotsAtFirst is how many slots a shard of the directory begins with.
 	slotsAtFirst = 8
 	// turnsInline is how many messages a sender runs before it leaves the rest to a worker.
 	turnsInline = 64
-	// turnsTogether is how many messages that waited are taken at a time; a divisor of turnsInline.
+	// turnsTogether is how many messages that waited are taken at a time, and how many commands on one
+	// SKU are done in one turn; no less than pieceCommands, and a divisor of turnsInline.
 	turnsTogether = 32
 	// visitsInline is how many actors a visit reaches on one goroutine's stack.
 	visitsInline = 8

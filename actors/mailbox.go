@@ -167,7 +167,7 @@ func (c *cell) run(quota int) {
 			m.mu.Unlock()
 			return
 		}
-		if quota == 0 {
+		if quota <= 0 {
 			m.mu.Unlock()
 			c.sys().workers.schedule(c)
 			return
@@ -175,9 +175,12 @@ func (c *cell) run(quota int) {
 		m.held = false // Nobody holds it now; a turn may.
 		together := b.dequeue(batch[:0], min(quota, turnsTogether))
 		m.mu.Unlock()
-		quota -= len(together)
+		for _, message := range together {
+			quota -= turnsOf(message)
+		}
 		if len(together) > 1 {
 			b.warmth += c.warm(together)
+			together = together[:link(together)]
 		}
 		for i, message := range together {
 			m.context.InvokeUserMessage(message)
@@ -195,7 +198,8 @@ func (c *cell) run(quota int) {
 func (c *cell) warm(messages []any) (sum uint64) {
 	now := c.sys().clock.time()
 	for _, message := range messages {
-		if k, ok := message.(*call); ok {
+		k, _ := message.(*call)
+		for ; k != nil; k = k.next {
 			k.now = now
 			if sum += k.fresh; k.trace != 0 {
 				sum += c.sys().memory.Warm(k.trace)

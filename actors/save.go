@@ -176,7 +176,7 @@ func (v *saver) keep(k *capture) {
 // saveOne writes an image, or sees to it that what it has is not forgotten.
 func (s *System) saveOne(k *capture, failed error) error {
 	c := k.cell
-	defer c.release()
+	defer c.release(1)
 	err := errors.Join(k.err, failed)
 	if err == nil {
 		err = c.write(k)

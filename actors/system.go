@@ -182,9 +182,17 @@ func (s *System) submitPiece(p *piece, cmds []*engine.Command, at int, answer fu
 		s.warm(p.calls)
 		now = s.clock.time()
 	}
-	for _, k := range p.calls {
+	for rest := p.calls; len(rest) > 0; {
+		k := rest[0]
 		k.now = now
-		s.dispatch(k)
+		n := 1
+		if k.joins() && !spread(k.cmd) {
+			for n < len(rest) && rest[n].sku == k.sku && rest[n].joins() {
+				n++
+			}
+		}
+		s.dispatchAll(rest[:n])
+		rest = rest[n:]
 	}
 	clear(p.errands)
 	clear(p.calls)
@@ -225,13 +233,33 @@ func (s *System) dispatch(k *call) {
 		v.start()
 		return
 	}
-	c, err := s.acquire(k.sku, false)
+	c, err := s.acquireFor(k.sku, k.hash, 1, false)
 	if err != nil {
 		k.refuse(err)
 		return
 	}
 	k.cell = c
 	c.post(k)
+}
+
+// dispatchAll sends calls to the one SKU that they change, for one turn; see together.
+func (s *System) dispatchAll(calls []*call) {
+	first := calls[0]
+	if len(calls) > 1 {
+		if c, err := s.acquireFor(first.sku, first.hash, uint32(len(calls)), false); err == nil {
+			for i, k := range calls {
+				k.cell = c
+				if i > 0 {
+					calls[i-1].next = k
+				}
+			}
+			c.post(first)
+			return
+		}
+	}
+	for _, k := range calls { // Some may be within the limits.
+		s.dispatch(k)
+	}
 }
 
 // nonce draws the number of a reservation. 64 bits from a generator seeded by the system cannot be
@@ -377,7 +405,7 @@ func (s *System) explainEnds(cmds []*engine.Command, answers []engine.Answer, an
 	for i := range answers {
 		if answers[i].Refusal.Code == engine.ReservationNotFound {
 			s.Submit(cmds[i], func(a *engine.Answer) {
-				answers[i] = *a
+				answers[i] = a.Clone()
 				answer(answers)
 			})
 			return

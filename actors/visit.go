@@ -90,7 +90,7 @@ func (v *visit) Durable(err error) {
 		v.failAll(engine.ErrUnavailable)
 	}
 	for _, c := range v.cells {
-		c.release()
+		c.release(1)
 	}
 	switch k := v.call; {
 	case k == nil:
@@ -329,6 +329,6 @@ func (c *cell) widen(k *call, others []string) {
 	v := c.sys().newVisit(k.cmd)
 	v.call = k
 	v.skus = append(append(v.skus, others...), c.sku)
-	c.release()
+	c.release(1)
 	v.start()
 }

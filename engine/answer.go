@@ -1,6 +1,9 @@
 package engine
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // Operating failures: not the command's fault, and nothing is known to have changed by it unless
 // the error says so. A retry with the same key is always safe.
@@ -54,39 +57,52 @@ type LineView struct {
 	Sequence uint64
 }
 
+// Clone copies an answer that was only lent.
+func (a *Answer) Clone() Answer {
+	c := *a
+	c.Reservation.Lines = append([]LineView(nil), a.Reservation.Lines...)
+	return c
+}
+
 // Answer derives what the command of one act is told. It is a function of the record, so that a
 // retry years of code later gets the same answer.
-func (r *Record) Answer(act int) Answer {
+func (r *Record) Answer(act int) (ans Answer) {
+	r.AnswerTo(&ans, act)
+	return ans
+}
+
+// AnswerTo is Answer into an answer whose memory is used again.
+func (r *Record) AnswerTo(ans *Answer, act int) {
 	a := &r.Acts[act]
-	ans := Answer{Op: a.Op}
+	lines := ans.Reservation.Lines[:0]
+	*ans = Answer{Op: a.Op}
 	if a.Reservation.Nonce != 0 {
-		ans.Reservation = r.reservationView(a)
-		return ans
+		r.viewReservation(&ans.Reservation, a, lines)
+		return
 	}
 	last := &a.Events[len(a.Events)-1]
 	ans.SKU, ans.Sequence = r.SKUs[last.Stock], last.Sequence
 	if a.Op == OpPutItem {
 		ans.Created = a.Events[0].Type == ItemCreated
 		ans.Settings = a.Events[0].Settings
-		return ans
+		return
 	}
 	ans.Level = LevelView{Key: last.Level, Counts: last.After}
-	return ans
 }
 
-func (r *Record) reservationView(a *Act) ReservationView {
-	v := ReservationView{Ref: a.Reservation, State: a.State, Owner: a.Owner, ExpiresAt: a.ExpiresAt}
-	v.Lines = make([]LineView, 0, len(a.Events)+len(a.Others))
+func (r *Record) viewReservation(v *ReservationView, a *Act, lines []LineView) {
+	v.Ref, v.State, v.Owner, v.ExpiresAt = a.Reservation, a.State, a.Owner, a.ExpiresAt
+	lines = slices.Grow(lines, len(a.Events)+len(a.Others))
 	for i := range a.Events {
 		e := &a.Events[i]
-		v.Lines = append(v.Lines, LineView{
+		lines = append(lines, LineView{
 			SKU: r.SKUs[e.Stock], Location: e.Level.Location, LineStatus: e.Line, Sequence: e.Sequence,
 		})
 	}
 	for _, l := range a.Others {
-		v.Lines = append(v.Lines, LineView{SKU: l.SKU, Location: l.Location, LineStatus: LineStatus{Quantity: l.Quantity}})
+		lines = append(lines, LineView{SKU: l.SKU, Location: l.Location, LineStatus: LineStatus{Quantity: l.Quantity}})
 	}
-	return v
+	v.Lines = lines
 }
 
 // StepRefused says why a step cannot be taken on a reservation in a state, or that it can.

@@ -101,6 +101,16 @@ var mutants = []mutant{
 		by: finder{"./actors", "TestConcurrentDuplicatesHaveOneOutcome"}, quick: true,
 	},
 	{
+		name: "forget-a-key-of-the-turn", what: "a repeat that has its turn together with the first is done again",
+		file: "actors/together.go", old: "				if trace == k.trace {\n", new: "				if false && trace == k.trace {\n",
+		by: finder{"./actors", "TestTogetherIsAsOneByOne"}, quick: true,
+	},
+	{
+		name: "refuse-and-go-on", what: "commands that have their turn with one that is refused are forgotten",
+		file: "actors/together.go", old: "		if r := t.Decide(each.cmd); r.Refused() {\n			return false\n", new: "		if r := t.Decide(each.cmd); r.Refused() {\n			return true\n",
+		by: finder{"./actors", "TestTogetherIsAsOneByOne"},
+	},
+	{
 		name: "lose-a-waiter", what: "what waits in a mailbox that is woken is not run until somebody else comes",
 		file: "actors/mailbox.go", old: "	if idle {\n		c.sys().workers.schedule(c)\n	}\n", new: "	if idle {\n		m.mu.Lock()\n		m.running = false\n		m.mu.Unlock()\n	}\n",
 		by: finder{"./actors", "TestPassivationStorm|TestManyFirstUsesLoadOnce"},

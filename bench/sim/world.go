@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -305,8 +304,7 @@ func (w *world) submit(c *engine.Command, inside bool, tell func(a *engine.Answe
 		}
 		once = true
 		w.shown(q, a)
-		mine := *a
-		mine.Reservation.Lines = slices.Clone(a.Reservation.Lines)
+		mine := a.Clone()
 		text := describe(a)
 		w.mu.Unlock()
 		tell(&mine, text)

@@ -35,7 +35,7 @@ func do(n *Node, c engine.Command) engine.Answer {
 		return engine.Answer{Refusal: r}
 	}
 	answers := make(chan engine.Answer, 1)
-	n.Submit(&c, func(a *engine.Answer) { answers <- *a })
+	n.Submit(&c, func(a *engine.Answer) { answers <- a.Clone() })
 	return <-answers
 }
 
