@@ -134,7 +134,7 @@ func (c *converter) add(index uint64, record []byte) error {
 	c.builder.Record(index, int64(e.Time), len(record))
 	eachSkimmedKey(e, c.builder.Key)
 	if len(e.SKUs) == 1 {
-		c.builder.Add(e.SKUs[0], record)
+		c.builder.AddAlone(e.SKUs[0], record, e.Prev[0])
 		return nil
 	}
 	if err := c.decoder.Entry(record, &c.entry); err != nil {

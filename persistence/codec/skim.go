@@ -16,7 +16,9 @@ type Skim struct {
 	Time      engine.Time
 	Positions []Position
 	SKUs      [][]byte
-	Acts      []SkimmedAct
+	// Prev is, for each SKU, the log index of that SKU's record before; 0 for none.
+	Prev []uint64
+	Acts []SkimmedAct
 }
 
 // SkimmedAct is an act by what it is found under.
@@ -42,14 +44,14 @@ func (s *Skim) Read(b []byte) error {
 	}
 	s.Epoch = uint32(r.number(math.MaxUint32, "epoch"))
 	s.Time = r.time()
-	s.Positions, s.SKUs, s.Acts = s.Positions[:0], s.SKUs[:0], s.Acts[:0]
+	s.Positions, s.SKUs, s.Prev, s.Acts = s.Positions[:0], s.SKUs[:0], s.Prev[:0], s.Acts[:0]
 	for range r.count(positionBytesMin) {
 		p := Position{Partition: uint16(r.number(math.MaxUint16, "partition")), Number: r.uvarint()}
 		s.Positions = append(s.Positions, p)
 	}
 	for range r.count(skuBytesMin) {
 		s.SKUs = append(s.SKUs, r.bytes())
-		if r.uvarint(); r.err != nil {
+		if s.Prev = append(s.Prev, r.uvarint()); r.err != nil {
 			break
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // skimmed is a skim of what a Decoder made of the same bytes.
 func skimmed(e *Entry) *Skim {
 	r := &e.Record
-	s := &Skim{Epoch: e.Epoch, Time: r.Time, Positions: e.Positions}
+	s := &Skim{Epoch: e.Epoch, Time: r.Time, Positions: e.Positions, Prev: e.Prev}
 	for _, sku := range r.SKUs {
 		s.SKUs = append(s.SKUs, []byte(sku))
 	}

@@ -30,6 +30,9 @@ type Key struct{ Hash, Index uint64 }
 type Builder struct {
 	Bucket
 	skus  map[string]uint32 // numbered as they came
+	// alone has, by the places of the records in the bucket, the number plus one of the SKU that a
+	// record is of alone.
+	alone []uint32
 	parts []part
 	arena []byte
 	keys  []byte
@@ -55,6 +58,7 @@ func (b *Builder) Begin(number uint32, size int) {
 	clear(b.names)
 	b.Bucket = Bucket{Number: number}
 	b.parts, b.arena, b.keys, b.names = b.parts[:0], slices.Grow(b.arena[:0], size), b.keys[:0], b.names[:0]
+	b.alone = b.alone[:0]
 }
 
 // Record begins the next record of the log.
@@ -68,7 +72,28 @@ func (b *Builder) Record(index uint64, time int64, bytes int) {
 }
 
 // Add files an entry of the record under a SKU. Both are copied.
-func (b *Builder) Add(sku, entry []byte) {
+func (b *Builder) Add(sku, entry []byte) { b.add(b.number(sku), entry) }
+
+// AddAlone is Add for a record that is of this SKU alone. prev is the index of the SKU's record before:
+// if that is in the bucket and of the SKU alone, it knows the number, which the map would take several
+// reads of far memory to find.
+func (b *Builder) AddAlone(sku, entry []byte, prev uint64) {
+	n := uint32(0)
+	if at := prev - b.First; prev >= b.First && at < uint64(len(b.alone)) {
+		n = b.alone[at]
+	}
+	if n == 0 {
+		n = b.number(sku) + 1
+	}
+	for b.First+uint64(len(b.alone)) < b.Last {
+		b.alone = append(b.alone, 0) // Of several SKUs.
+	}
+	b.alone = append(b.alone, n)
+	b.add(n-1, entry)
+}
+
+// number finds the number of a SKU, or gives it one.
+func (b *Builder) number(sku []byte) uint32 {
 	n, ok := b.skus[string(sku)]
 	if !ok {
 		n = uint32(len(b.names))
@@ -76,9 +101,13 @@ func (b *Builder) Add(sku, entry []byte) {
 		b.names = append(b.names, name)
 		b.skus[name] = n
 	}
+	return n
+}
+
+func (b *Builder) add(sku uint32, entry []byte) {
 	from := uint32(len(b.arena))
 	b.arena = append(b.arena, entry...)
-	b.parts = append(b.parts, part{b.Last, from, uint32(len(b.arena)), n})
+	b.parts = append(b.parts, part{b.Last, from, uint32(len(b.arena)), sku})
 }
 
 // Key files a key that leads to the record.
