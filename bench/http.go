@@ -66,6 +66,7 @@ type httpConn struct {
 
 	batch             batch
 	path, out, answer []byte
+	broken            error // why there is nothing more to be read from it
 }
 
 // Start implements Driver: it waits for the answer, or only takes the command into the batch.
@@ -136,19 +137,14 @@ func (h *httpConn) body(body []byte) {
 
 // exchange writes the request and reads the answer, which is good until the next.
 func (h *httpConn) exchange() ([]byte, error) {
-	if _, err := h.Write(h.out); err != nil {
-		return nil, err
+	if h.broken != nil {
+		return nil, h.broken
 	}
-	good, length, err := h.head()
+	good, err := h.trade()
 	if err != nil {
-		return nil, err
-	}
-	if cap(h.answer) < length {
-		h.answer = make([]byte, length)
-	}
-	h.answer = h.answer[:length]
-	if _, err := io.ReadFull(h.in, h.answer); err != nil {
-		return nil, err
+		h.broken = fmt.Errorf("HTTP connection to %s: %w", h.host, err)
+		_ = h.Conn.Close() // It is of no use any more, and the error before says more.
+		return nil, h.broken
 	}
 	if !good {
 		return nil, refusal(h.answer)
@@ -156,34 +152,83 @@ func (h *httpConn) exchange() ([]byte, error) {
 	return h.answer, nil
 }
 
-var contentLength = []byte("Content-Length")
+// trade is exchange for a connection that is in order. After an error nobody knows where the next
+// answer begins: who went on would take what is left of this one for it, and wait for an answer that
+// was read already.
+func (h *httpConn) trade() (good bool, err error) {
+	if _, err := h.Write(h.out); err != nil {
+		return false, err
+	}
+	good, length, err := h.head()
+	if err != nil {
+		return false, err
+	}
+	if cap(h.answer) < length {
+		h.answer = make([]byte, length)
+	}
+	h.answer = h.answer[:length]
+	switch n, err := io.ReadFull(h.in, h.answer); err {
+	case nil:
+		return good, nil
+	case io.EOF, io.ErrUnexpectedEOF:
+		return false, fmt.Errorf("an answer ended after %d of %d bytes", n, length)
+	default:
+		return false, fmt.Errorf("read an answer after %d of %d bytes: %w", n, length, err)
+	}
+}
 
-// head reads the head of an answer that has a Content-Length, or is chunked, which is an error: the
-// door knows how long its answers are.
+var (
+	httpVersion      = []byte("HTTP/1.")
+	contentLength    = []byte("Content-Length")
+	transferEncoding = []byte("Transfer-Encoding")
+)
+
+// head reads the head of an answer that has a Content-Length. Without one it is an error: the doors
+// know how long their answers are, and to look for their ends would cost the load what it should not.
 func (h *httpConn) head() (good bool, length int, err error) {
-	line, err := h.in.ReadSlice('\n')
+	line, err := h.line()
 	if err != nil {
 		return false, 0, err
 	}
-	if len(line) < 12 {
-		return false, 0, errors.New("not an HTTP answer")
+	if len(line) < 12 || !bytes.HasPrefix(line, httpVersion) {
+		return false, 0, fmt.Errorf("%.40q is not HTTP", line)
 	}
-	good, length = line[9] == '2', -1
+	status := [3]byte(line[9:12])
+	length = -1
 	for {
-		if line, err = h.in.ReadSlice('\n'); err != nil {
+		if line, err = h.line(); err != nil {
 			return false, 0, err
 		}
-		if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
+		if len(line) == 0 {
 			break
 		}
-		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(name, contentLength) {
-			if length, err = strconv.Atoi(string(value)); err != nil {
-				return false, 0, err
+		name, value, _ := bytes.Cut(line, []byte{':'})
+		switch {
+		case bytes.EqualFold(name, contentLength):
+			if length = digits(bytes.TrimSpace(value)); length < 0 {
+				return false, 0, fmt.Errorf("an answer with status %s has a Content-Length of %.40q", status, bytes.TrimSpace(value))
 			}
+		case bytes.EqualFold(name, transferEncoding):
+			return false, 0, fmt.Errorf("an answer with status %s has no Content-Length, but Transfer-Encoding %.40q, which is not read here",
+				status, bytes.TrimSpace(value))
 		}
 	}
 	if length < 0 {
-		return false, 0, errors.New("an HTTP answer without a length")
+		return false, 0, fmt.Errorf("an answer with status %s has no Content-Length, and to wait for the end of the connection may take for ever", status)
 	}
-	return good, length, nil
+	return status[0] == '2', length, nil
+}
+
+// line reads a line of a head.
+func (h *httpConn) line() ([]byte, error) {
+	line, err := h.in.ReadSlice('\n')
+	switch {
+	case err == nil:
+		return bytes.TrimRight(line, "\r\n"), nil
+	case !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("read the head of an answer: %w", err)
+	case len(line) == 0:
+		return nil, errors.New("it was closed where a line of an answer's head should be")
+	}
+	return nil, fmt.Errorf("an answer ended in its head, at %.40q", line)
 }

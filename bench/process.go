@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/metrics"
 	"strconv"
 	"strings"
@@ -120,4 +121,13 @@ func mallocs() int64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
 	metrics.Read(s)
 	return int64(s[0].Value.Uint64())
+}
+
+// LiveHeap is the bytes of the heap of this process that are in use.
+func LiveHeap() int64 {
+	runtime.GC()
+	runtime.GC() // What only finalizers and pools held.
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -155,7 +155,7 @@ func TestBackupCrash(t *testing.T) {
 	seed := drawSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	whole, none := 0, 0
-	for range 30 {
+	for round := range 30 {
 		fsys := crashdisk.New()
 		o := small(fsys)
 		d := newDriver(t, rng, open(t, o))
@@ -164,18 +164,20 @@ func TestBackupCrash(t *testing.T) {
 		}
 		d.save()
 		crash := rng.IntN(30)
+		// The disk is taken away on the goroutine of the backup, while the driver draws from its own source.
+		cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rand.New(rand.NewPCG(seed, uint64(2+round)))}
 		var disk *crashdisk.Disk
 		asked := 0
 		r := busy(d, slowly{t.Context(), func() {
 			if asked++; asked == crash {
-				disk = fsys.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rand.New(rand.NewPCG(seed, uint64(crash)))})
+				disk = fsys.CrashClone(cfg)
 			}
 		}})
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
 		if disk == nil { // The backup was done before.
-			disk = fsys.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+			disk = fsys.CrashClone(cfg)
 		}
 		if err := d.store.Close(); err != nil {
 			t.Fatal(err)

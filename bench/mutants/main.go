@@ -20,7 +20,7 @@ const (
 	buildMax = 5 * time.Minute
 	findMax  = time.Minute
 	// looksMax is how often a test may look for a mutant. One with random inputs draws others each
-	// time, and the least likely of these finders misses in nearly half of its runs.
+	// time, and may miss in a run.
 	looksMax = 10
 )
 

@@ -24,7 +24,7 @@ func growItems(l *lab) (report.Growth, error) {
 		if err := l.fill(uniform(n), node.Config{SnapshotEvery: never}); err != nil {
 			return g, err
 		}
-		warm := live() - l.heap
+		warm := bench.LiveHeap() - l.heap
 		r, err := l.measure(uniform(n), scaleWindow)
 		if err != nil {
 			return g, err
@@ -40,7 +40,7 @@ func growItems(l *lab) (report.Growth, error) {
 		if err != nil {
 			return g, err
 		}
-		g.Add(float64(n), float64(warm)/float64(n), float64(disk)/float64(n), millis(took), float64(live())/(1<<20), r.Rate, r.CPU())
+		g.Add(float64(n), float64(warm)/float64(n), float64(disk)/float64(n), millis(took), float64(bench.LiveHeap())/(1<<20), r.Rate, r.CPU())
 	}
 	return g, nil
 }
@@ -76,7 +76,7 @@ func growHolds(l *lab) (report.Growth, error) {
 		if err := bench.Do(l.ctx, l.driver(), hot, "holds", n, scaleWindow); err != nil {
 			return g, err
 		}
-		bytes := float64(live()-l.heap) / float64(n)
+		bytes := float64(bench.LiveHeap()-l.heap) / float64(n)
 		r, err := l.measure(churn, scaleWindow)
 		if err != nil {
 			return g, err

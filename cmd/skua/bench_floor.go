@@ -22,15 +22,31 @@ type benchFloorCmd struct {
 }
 
 type (
-	benchFloorHTTPCmd struct{ floorFlags }
-	benchFloorNATSCmd struct{ floorFlags }
-	floorFlags        struct {
-		Data    string `help:"Directory of JetStream and the log." required:"" placeholder:"DIR"`
-		Durable bool   `help:"Answer once a record of each operation is on disk."`
-		Lines   int    `help:"Lines of a reservation." default:"1"`
-		Turns   int    `help:"Take the engine's turn for each operation of a batch, on so many items; implies durable." placeholder:"ITEMS"`
+	benchFloorHTTPCmd struct {
+		floorFlags
+		Data string `help:"Directory of the log, where there is one: with --durable and --turns." placeholder:"DIR"`
+	}
+	benchFloorNATSCmd struct {
+		floorFlags
+		Data string `help:"Directory of JetStream and the log." required:"" placeholder:"DIR"`
+	}
+	floorFlags struct {
+		Durable bool `help:"Answer once a record of each operation is on disk."`
+		Lines   int  `help:"Lines of a reservation." default:"1"`
+		Turns   int  `help:"Take the engine's turn for each operation of a batch, on so many items; implies durable." placeholder:"ITEMS"`
 	}
 )
+
+// logs says that there is a log.
+func (c *floorFlags) logs() bool { return c.Durable || c.Turns > 0 }
+
+// Validate refuses a log that is nowhere.
+func (c *benchFloorHTTPCmd) Validate() error {
+	if c.logs() && c.Data == "" {
+		return errors.New("--durable and --turns need --data, for the log")
+	}
+	return nil
+}
 
 // floorWork is what a floor does with what comes.
 type floorWork struct {
@@ -41,15 +57,16 @@ type floorWork struct {
 	turns *gateway.Reader
 }
 
-// open opens a log where there is to be one, and makes the items where there are to be some.
-func (c *floorFlags) open() (*floorWork, error) {
+// open opens a log in a directory where there is to be one, and makes the items where there are to be
+// some.
+func (c *floorFlags) open(dir string) (*floorWork, error) {
 	w := &floorWork{disk: &floorDisk{record: floorRecordOf(c.Lines)}, answer: floorAnswerOf(c.Lines)}
 	w.batches.result = floorResultOf(w.answer)
-	if !c.Durable && c.Turns == 0 {
+	if !c.logs() {
 		return w, nil
 	}
 	var err error
-	if w.disk.logSite, err = openLogSite(filepath.Join(c.Data, "log")); err != nil {
+	if w.disk.logSite, err = openLogSite(filepath.Join(dir, "log")); err != nil {
 		return nil, err
 	}
 	if c.Turns > 0 {

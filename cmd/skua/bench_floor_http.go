@@ -19,7 +19,7 @@ const (
 // Run answers until it is told to stop.
 func (c *benchFloorHTTPCmd) Run(o output) error {
 	tuneRuntime()
-	work, err := c.open()
+	work, err := c.open(c.Data)
 	if err != nil {
 		return err
 	}

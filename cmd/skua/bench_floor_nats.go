@@ -14,7 +14,7 @@ import (
 // Run answers until it is told to stop.
 func (c *benchFloorNATSCmd) Run(o output) error {
 	tuneRuntime()
-	work, err := c.open()
+	work, err := c.open(c.Data)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -42,6 +43,17 @@ func TestFloorsAnswer(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		}
+	}
+}
+
+// TestFloorsAskForADirectory where they keep something in it, and nowhere else. That one starts without
+// is seen above.
+func TestFloorsAskForADirectory(t *testing.T) {
+	for _, flags := range [][]string{{"http", "--durable"}, {"http", "--turns", "3"}, {"nats"}, {"nats", "--durable"}} {
+		var out bytes.Buffer
+		if code := run(append([]string{"bench", "floor"}, flags...), &out, &out); code != exitUsage || !strings.Contains(out.String(), "--data") {
+			t.Errorf("%v: exit code %d, %s", flags, code, out.String())
 		}
 	}
 }

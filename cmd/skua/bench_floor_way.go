@@ -95,7 +95,10 @@ type floorSite struct {
 
 func (f *benchFlags) openFloor(door string, does int) opener {
 	return func(_ context.Context, dir string, w bench.Workload) (site, error) {
-		args := []string{"bench", "floor", door, "--data", dir, "--lines", strconv.Itoa(w.Lines)}
+		args := []string{"bench", "floor", door, "--lines", strconv.Itoa(w.Lines)}
+		if door == "nats" || does != floorConstant {
+			args = append(args, "--data", dir)
+		}
 		switch does {
 		case floorDurable:
 			args = append(args, "--durable")

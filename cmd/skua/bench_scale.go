@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -94,7 +93,7 @@ func (l *lab) openNode(cfg node.Config, tell bool) error {
 		return err
 	}
 	l.site = &inProcessSite{node: n, dir: cfg.Dir, tell: tell}
-	l.heap = live()
+	l.heap = bench.LiveHeap()
 	return nil
 }
 
@@ -114,15 +113,6 @@ func (l *lab) measure(w bench.Workload, window int) (*bench.Result, error) {
 	l.next++
 	way := way{name: wayInProcess}
 	return l.once(l.ctx, l.site, &way, load{workload: w, window: window}, fmt.Sprint("scale", l.next))
-}
-
-// live is the bytes of the heap that are in use.
-func live() int64 {
-	runtime.GC()
-	runtime.GC() // What only finalizers and pools held.
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // onDisk is the bytes that a directory takes.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skua-stock/skua/bench"
 	"github.com/skua-stock/skua/engine"
 )
 
@@ -90,9 +91,9 @@ func heapOf(b *testing.B, count int, fill func(*Node)) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	before, partsBefore := liveHeap(), heapParts()
+	before, partsBefore := bench.LiveHeap(), heapParts()
 	fill(n)
-	all := float64(liveHeap() - before)
+	all := float64(bench.LiveHeap() - before)
 	b.ReportMetric(all/float64(count), "B")
 	parts := heapParts()
 	for _, part := range slices.Sorted(maps.Keys(parts)) {
@@ -105,15 +106,6 @@ func heapOf(b *testing.B, count int, fill func(*Node)) {
 	if err := n.Shut(context.Background(), nil); err != nil {
 		b.Fatal(err)
 	}
-}
-
-// liveHeap is the bytes of the heap that are in use.
-func liveHeap() int64 {
-	runtime.GC()
-	runtime.GC() // What only finalizers and pools held.
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // profileRate is of how many bytes one is looked at; looking at all takes minutes.
