@@ -15,19 +15,12 @@ import (
 
 const chunkVersion = 1
 
-func appendChunk(dst []byte, gone []uint64, holds ...[]engine.HoldImage) []byte {
+// beginChunk writes what is over; the holds are appended after it.
+func beginChunk(dst []byte, gone []uint64) []byte {
 	dst = append(dst, chunkVersion)
 	dst = binary.AppendUvarint(dst, uint64(len(gone)))
 	for _, nonce := range gone {
 		dst = binary.LittleEndian.AppendUint64(dst, nonce)
-	}
-	over := overs(gone)
-	for _, piece := range holds {
-		for i := range piece {
-			if !over(piece[i].Nonce) {
-				dst = appendHold(dst, &piece[i])
-			}
-		}
 	}
 	return dst
 }
@@ -131,11 +124,7 @@ func (m *merger) merge(dst []byte, oldest bool) ([]byte, error) {
 	if oldest {
 		m.gone = m.gone[:0]
 	}
-	dst = append(dst, chunkVersion)
-	dst = binary.AppendUvarint(dst, uint64(len(m.gone)))
-	for _, nonce := range m.gone {
-		dst = binary.LittleEndian.AppendUint64(dst, nonce)
-	}
+	dst = beginChunk(dst, m.gone)
 	for _, b := range m.holds {
 		if b != nil {
 			dst = append(binary.AppendUvarint(dst, uint64(len(b))), b...)

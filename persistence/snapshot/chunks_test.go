@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -120,7 +121,15 @@ func TestHoldsAgainstAMap(t *testing.T) {
 	for round := range uint64(15) {
 		rng := rand.New(rand.NewPCG(seed, round))
 		fs := vfs.NewMem()
-		db := openDB(t, fs)
+		small := round%3 == 2 // Chunks are full so soon that an image takes several.
+		open := func() *DB {
+			db := openDB(t, fs)
+			if small {
+				db.chunkBytes = 500
+			}
+			return db
+		}
+		db := open()
 		h := &holder{rng: rng, holds: make(map[uint64]engine.HoldImage), saved: make(map[uint64]bool)}
 		var note *Note
 		most := 1
@@ -149,10 +158,13 @@ func TestHoldsAgainstAMap(t *testing.T) {
 				if err := db.Commit(i); err != nil {
 					t.Fatal(err)
 				}
+				if small {
+					writeOnlyChunks(t, db, h, note)
+				}
 				if err := db.Close(); err != nil {
 					t.Fatal(err)
 				}
-				db = openDB(t, fs)
+				db = open()
 				row, err := db.get(itemKey("A"))
 				if err != nil {
 					t.Fatal(err)
@@ -164,18 +176,37 @@ func TestHoldsAgainstAMap(t *testing.T) {
 				note = newNote(expires, 0, chunks)
 			}
 		}
-		if most > 12 {
+		if !small && most > 12 {
 			t.Errorf("there were %d chunks at once", most)
 		}
 		if diff := cmp.Diff(h.holds, stored(t, db, note), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("in the end (-have +stored):\n%s", diff)
 		}
-		if n := rows(t, db, keyHolds); n != len(note.chunks(nil)) {
+		if n := rows(t, db, keyHolds); !small && n != len(note.chunks(nil)) {
 			t.Errorf("%d rows of holds, the item has %d", n, len(note.chunks(nil)))
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// writeOnlyChunks writes the full chunks of an image and not the rest, as a crash in between may leave it.
+func writeOnlyChunks(t *testing.T, d *DB, h *holder, n *Note) {
+	t.Helper()
+	im := &engine.Image{SKU: "A"}
+	for range 100 {
+		im.Holds = append(im.Holds, []engine.HoldImage{h.hold(h.rng.Uint64())})
+	}
+	number := uint32(1)
+	if chunks := n.chunks(nil); len(chunks) > 0 {
+		number = chunks[len(chunks)-1].number + 1
+	}
+	if full, err := d.gatherFull(im, nil, &number); err != nil || len(full) < 3 {
+		t.Fatalf("%d chunks, %v", len(full), err)
+	}
+	if err := errors.Join(d.apply(), d.pebble.Flush()); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -188,11 +219,19 @@ func rows(t *testing.T, d *DB, prefix byte) (n int) {
 	return n
 }
 
+func chunkOf(gone []uint64, holds ...engine.HoldImage) []byte {
+	row := beginChunk(nil, gone)
+	for i := range holds {
+		row = appendHold(row, &holds[i])
+	}
+	return row
+}
+
 // Garbage in a chunk is an error, never a panic, nor a hold too many without one.
 func FuzzReadChunk(f *testing.F) {
 	h := &holder{rng: rand.New(rand.NewPCG(1, 1))}
-	f.Add(appendChunk(nil, nil, nil))
-	f.Add(appendChunk(nil, []uint64{1, 2, 3}, []engine.HoldImage{h.hold(4), h.hold(5)}))
+	f.Add(chunkOf(nil))
+	f.Add(chunkOf([]uint64{1, 2, 3}, h.hold(4), h.hold(5)))
 	f.Add([]byte{chunkVersion, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, row []byte) {
 		holds := make(map[uint64]engine.HoldImage)
@@ -200,7 +239,7 @@ func FuzzReadChunk(f *testing.F) {
 			return
 		}
 		again := make(map[uint64]engine.HoldImage)
-		if err := readChunk(appendChunk(nil, nil, slices.Collect(maps.Values(holds))), again); err != nil {
+		if err := readChunk(chunkOf(nil, slices.Collect(maps.Values(holds))...), again); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(holds, again, cmpopts.EquateEmpty()); diff != "" {

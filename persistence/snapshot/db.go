@@ -43,8 +43,9 @@ type DB struct {
 	dir    string
 	opts   *pebble.Options
 
-	onFailure func(error)
-	waiting   atomic.Bool // rows are gathered
+	onFailure  func(error)
+	waiting    atomic.Bool // rows are gathered
+	chunkBytes int         // chunkBytesMax, unless a test says otherwise
 
 	// The lock guards what follows, which belongs to those who save.
 	mu        sync.Mutex
@@ -95,7 +96,7 @@ func Open(dir string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open snapshots in %s (unless it is the disk, a file there is missing, or the MANIFEST or OPTIONS is damaged: "+
 			"restore from a backup): %w", dir, err)
 	}
-	d := &DB{pebble: db, fs: o.FS, dir: dir, opts: opts, onFailure: o.OnFailure}
+	d := &DB{pebble: db, fs: o.FS, dir: dir, opts: opts, onFailure: o.OnFailure, chunkBytes: chunkBytesMax}
 	d.gathering.round = 1 // A note that was read says zero.
 	return d, nil
 }

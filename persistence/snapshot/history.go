@@ -29,7 +29,7 @@ type Key struct{ Hash, Index uint64 }
 // is as large as a segment of the log.
 type Builder struct {
 	Bucket
-	skus  map[string]uint32 // numbered as they came
+	skus map[string]uint32 // numbered as they came
 	// alone has, by the places of the records in the bucket, the number plus one of the SKU that a
 	// record is of alone.
 	alone []uint32

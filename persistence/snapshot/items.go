@@ -189,16 +189,19 @@ func (d *DB) removeHolds(sku string, chunks []chunk) {
 	}
 }
 
-// gatherHolds adds the holds of an image as one more chunk. When there are too many chunks, the
-// last ones are merged, as many as are of like size together: so a hold at rest is rewritten a
-// logarithmic number of times over its life, and an item is loaded from few rows.
+// gatherHolds adds the holds of an image as one more chunk, or as several if they are very many. When
+// there are too many chunks, the last ones are merged, as many as are of like size together: so a hold
+// at rest is rewritten a logarithmic number of times over its life, and an item is loaded from few rows.
 func (d *DB) gatherHolds(im *engine.Image, n *Note, chunks []chunk) ([]chunk, error) {
 	number := uint32(1)
 	if len(chunks) > 0 {
 		number = chunks[len(chunks)-1].number + 1
 	}
-	d.chunk = appendChunk(d.chunk[:0], im.Gone, im.Holds...)
-	keep := mergeFrom(chunks, len(d.chunk))
+	chunks, err := d.gatherFull(im, chunks, &number)
+	if err != nil {
+		return nil, err
+	}
+	keep := mergeFrom(chunks, len(d.chunk), d.chunkBytes)
 	if keep < len(chunks) {
 		if n.round == d.gathering.round {
 			if err := d.apply(); err != nil { // Nothing of this image waits yet.
@@ -210,17 +213,49 @@ func (d *DB) gatherHolds(im *engine.Image, n *Note, chunks []chunk) ([]chunk, er
 		}
 		d.removeHolds(im.SKU, chunks[keep:])
 	}
-	g := &d.gathering
-	from := len(g.bytes)
-	g.bytes = appendHoldsKey(g.bytes, im.SKU, number)
-	value := len(g.bytes)
-	g.bytes = append(g.bytes, d.chunk...)
-	g.set(gatheredHolds, from, value)
-	chunks = append(chunks[:keep], chunk{number, uint32(len(d.chunk))})
+	chunks = append(chunks[:keep], d.gatherChunk(im.SKU, number))
 	if cap(d.chunk) > 2*gatherBytes {
 		d.chunk = nil
 	}
 	return chunks, nil
+}
+
+// gatherFull adds full chunks of an image with very many holds, and leaves the last one, which need not
+// be full, in d.chunk. Full ones may be written before the item row that says that they are there. After
+// a crash in between nobody looks at them, and the next ones have the same numbers.
+func (d *DB) gatherFull(im *engine.Image, chunks []chunk, number *uint32) ([]chunk, error) {
+	over := overs(im.Gone)
+	d.chunk = beginChunk(d.chunk[:0], im.Gone)
+	for _, piece := range im.Holds {
+		for i := range piece {
+			if over(piece[i].Nonce) {
+				continue
+			}
+			if d.chunk = appendHold(d.chunk, &piece[i]); len(d.chunk) < d.chunkBytes {
+				continue
+			}
+			chunks = append(chunks, d.gatherChunk(im.SKU, *number))
+			*number++
+			d.chunk = beginChunk(d.chunk[:0], nil)
+			if len(d.gathering.bytes) >= gatherBytes {
+				if err := d.apply(); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return chunks, nil
+}
+
+// gatherChunk adds the row of the chunk that is being written.
+func (d *DB) gatherChunk(sku string, number uint32) chunk {
+	g := &d.gathering
+	from := len(g.bytes)
+	g.bytes = appendHoldsKey(g.bytes, sku, number)
+	value := len(g.bytes)
+	g.bytes = append(g.bytes, d.chunk...)
+	g.set(gatheredHolds, from, value)
+	return chunk{number, uint32(len(d.chunk))}
 }
 
 // merge reads the last chunks of an item and makes one of them and of the new one.
@@ -249,14 +284,14 @@ func (d *DB) merge(sku string, chunks []chunk, oldest bool) error {
 
 // mergeFrom says from which chunk on all are merged with a new one of so many bytes: none while
 // there are few; then those that are not much larger than what comes after them, one at least.
-func mergeFrom(chunks []chunk, bytes int) int {
+func mergeFrom(chunks []chunk, bytes, most int) int {
 	if len(chunks) < chunksMax {
 		return len(chunks)
 	}
 	from := len(chunks)
 	for from > 0 {
 		size := int(chunks[from-1].bytes)
-		if size+bytes > chunkBytesMax || size > 2*bytes && from < len(chunks) {
+		if size+bytes > most || size > 2*bytes && from < len(chunks) {
 			break
 		}
 		bytes += size

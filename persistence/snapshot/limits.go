@@ -2,8 +2,9 @@ package snapshot
 
 // The limits of the snapshots.
 const (
-	// chunkBytesMax is the size in bytes beyond which chunks of holds are not merged any more.
-	chunkBytesMax = 16 << 20
+	// chunkBytesMax is the size in bytes at which a chunk of holds is full: the next hold is in another,
+	// and it is not merged any more.
+	chunkBytesMax = 1 << 20
 	// chunksMax is how many chunks of holds an item has before some are merged.
 	chunksMax = 8
 	// gatherBytes is how many bytes of rows are gathered before they are written together. Whoever
