@@ -41,6 +41,9 @@ type table struct {
 
 type slot struct{ key, index atomic.Uint64 }
 
+// slotsLine is how many slots there are to a cache line; a table has a multiple of them.
+const slotsLine = 64 / 16
+
 // slotsPage is how many slots there are to a page of memory.
 const slotsPage = 4096 / 16
 
@@ -155,7 +158,7 @@ func (t *table) put(key, index uint64) bool {
 	defer t.mu.Unlock()
 	slots := t.load()
 	if 4*(t.used+1) > 3*len(slots) {
-		larger := make([]slot, max(slotsAtFirst, len(slots)+len(slots)/4))
+		larger := make([]slot, max(slotsAtFirst, (len(slots)+len(slots)/4)/slotsLine*slotsLine))
 		for i := 0; i < len(larger); i += slotsPage {
 			larger[i].key.Store(0) // A page of memory that is read before it is written is faulted in twice.
 		}
@@ -181,10 +184,11 @@ func (t *table) load() []slot {
 	return nil
 }
 
-// slotOf is where a search for a key begins. The first byte of the key chose the table.
+// slotOf is where a search for a key begins: with the first slot of a cache line, for most searches are
+// over with that line then. The first byte of the key chose the table.
 func slotOf(slots []slot, key uint64) int {
-	i, _ := bits.Mul64(key<<8, uint64(len(slots)))
-	return int(i)
+	line, _ := bits.Mul64(key<<8, uint64(len(slots)/slotsLine))
+	return int(line) * slotsLine
 }
 
 // slotAfter is the slot after one, around the table's end.
