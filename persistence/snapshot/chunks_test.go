@@ -191,6 +191,48 @@ func TestHoldsAgainstAMap(t *testing.T) {
 	}
 }
 
+// An item that always has a few open holds is packed again before the holds that are over take more room
+// than those that are open ever could.
+func TestHoldsThatAreOverTakeNoRoom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(drawSeed(t), 1))
+	db := openDB(t, vfs.NewMem())
+	db.chunkBytes = 2000
+	h := &holder{rng: rng, holds: make(map[uint64]engine.HoldImage), saved: make(map[uint64]bool)}
+	var note *Note
+	for i := range uint64(1000) {
+		for range 20 {
+			h.put(h.hold(rng.Uint64() | 1))
+		}
+		var err error
+		if note, err = db.Save(h.image(i+1), i+1, note); err != nil {
+			t.Fatal(err)
+		}
+		for nonce := range h.holds { // All but one are over before the next image.
+			if len(h.holds) == 1 {
+				break
+			}
+			delete(h.holds, nonce)
+			h.gone = append(h.gone, nonce)
+		}
+		bytes := 0
+		for _, c := range note.chunks(nil) {
+			bytes += int(c.bytes)
+		}
+		if most := 6 * (db.chunkBytes + 20*holdBytes); bytes > most {
+			t.Fatalf("after %d images the chunks have %d bytes", i+1, bytes)
+		}
+	}
+	have := stored(t, db, note)
+	for nonce := range h.holds {
+		if _, ok := have[nonce]; !ok {
+			t.Errorf("hold %x is not there", nonce)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // writeOnlyChunks writes the full chunks of an image and not the rest, as a crash in between may leave it.
 func writeOnlyChunks(t *testing.T, d *DB, h *holder, n *Note) {
 	t.Helper()

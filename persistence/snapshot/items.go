@@ -18,6 +18,7 @@ import (
 type Note struct {
 	expires engine.Time
 	round   uint32  // of the gathering that got rows of holds last
+	packed  uint32  // bytes of the holds when they were last made one chunk
 	newest  chunk   // number zero for none
 	older   []chunk // by growing number
 }
@@ -152,12 +153,17 @@ func (d *DB) gather(im *engine.Image, last uint64, n *Note) (*Note, error) {
 		next = newNote(im.NextExpiry, 0, nil)
 	case len(im.Holds) > 0 || len(im.Gone) > 0:
 		var err error
-		if chunks, err = d.gatherHolds(im, n, chunks); err != nil {
+		packed := n.packed
+		if chunks, err = d.gatherHolds(im, n, chunks, &packed); err != nil {
 			return nil, fmt.Errorf("holds: %w", err)
 		}
 		next = newNote(im.NextExpiry, d.gathering.round, chunks)
+		next.packed = packed
 	case im.NextExpiry != n.expires:
 		next = newNote(im.NextExpiry, n.round, chunks)
+		if !next.Empty() {
+			next.packed = n.packed
+		}
 	}
 	g := &d.gathering
 	if n.expires != im.NextExpiry {
@@ -192,7 +198,8 @@ func (d *DB) removeHolds(sku string, chunks []chunk) {
 // gatherHolds adds the holds of an image as one more chunk, or as several if they are very many. When
 // there are too many chunks, the last ones are merged, as many as are of like size together: so a hold
 // at rest is rewritten a logarithmic number of times over its life, and an item is loaded from few rows.
-func (d *DB) gatherHolds(im *engine.Image, n *Note, chunks []chunk) ([]chunk, error) {
+// Full ones are merged no more, until most of them seems to be about holds that are over: then all are.
+func (d *DB) gatherHolds(im *engine.Image, n *Note, chunks []chunk, packed *uint32) ([]chunk, error) {
 	number := uint32(1)
 	if len(chunks) > 0 {
 		number = chunks[len(chunks)-1].number + 1
@@ -202,9 +209,13 @@ func (d *DB) gatherHolds(im *engine.Image, n *Note, chunks []chunk) ([]chunk, er
 		return nil, err
 	}
 	keep := mergeFrom(chunks, len(d.chunk), d.chunkBytes)
+	if d.wasteful(im, n, chunks) {
+		keep = 0
+	}
 	if keep < len(chunks) {
-		if n.round == d.gathering.round {
-			if err := d.apply(); err != nil { // Nothing of this image waits yet.
+		// Of this image nothing waits yet but full chunks.
+		if n.round == d.gathering.round || keep == 0 {
+			if err := d.apply(); err != nil {
 				return nil, err
 			}
 		}
@@ -212,12 +223,25 @@ func (d *DB) gatherHolds(im *engine.Image, n *Note, chunks []chunk) ([]chunk, er
 			return nil, err
 		}
 		d.removeHolds(im.SKU, chunks[keep:])
+		if keep == 0 {
+			*packed = uint32(len(d.chunk))
+		}
 	}
 	chunks = append(chunks[:keep], d.gatherChunk(im.SKU, number))
 	if cap(d.chunk) > 2*gatherBytes {
 		d.chunk = nil
 	}
 	return chunks, nil
+}
+
+// wasteful reports whether the chunks are much larger than the open holds can be. How large those are is
+// only guessed, so it is not asked again until there is twice of what packing left.
+func (d *DB) wasteful(im *engine.Image, n *Note, chunks []chunk) bool {
+	bytes := len(d.chunk)
+	for _, c := range chunks {
+		bytes += int(c.bytes)
+	}
+	return len(chunks) > 0 && bytes > 4*(d.chunkBytes+im.Open*holdBytes) && bytes > 2*int(n.packed)
 }
 
 // gatherFull adds full chunks of an image with very many holds, and leaves the last one, which need not

@@ -5,6 +5,8 @@ const (
 	// chunkBytesMax is the size in bytes at which a chunk of holds is full: the next hold is in another,
 	// and it is not merged any more.
 	chunkBytesMax = 1 << 20
+	// holdBytes is about how many bytes a hold has in a chunk.
+	holdBytes = 64
 	// chunksMax is how many chunks of holds an item has before some are merged.
 	chunksMax = 8
 	// gatherBytes is how many bytes of rows are gathered before they are written together. Whoever
