@@ -20,6 +20,8 @@ const (
 	AnswerWait = 30 * time.Second
 	// AnswersMax bounds what one batch or list has in flight at the engine.
 	AnswersMax = 256
+	// intakeMax bounds the commands of single requests that are handed over together.
+	intakeMax = 256
 	// CursorBytesMax bounds a cursor as clients send it, in bytes. The longest has a SKU in it.
 	CursorBytesMax = 256
 	// RequestIDBytesMax bounds a request id as clients send it, in bytes.

@@ -139,7 +139,7 @@ func (s *Server) look(x *exchange, step *engine.Command) *gateway.Problem {
 // ask hands over the command of a slot and waits for what comes of it. After a problem the slot is
 // not to be used again.
 func (s *Server) ask(w *slot) *gateway.Problem {
-	s.cfg.Port.Submit(&w.message.Command, w.put)
+	s.intake.Submit(&w.message.Command, w.put)
 	if !w.wait(s.cfg.AnswerWait) {
 		return s.timedOut()
 	}

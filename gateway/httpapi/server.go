@@ -57,6 +57,8 @@ type Server struct {
 	inFlight *atomic.Int64
 	held     atomic.Int64 // see exchange.held
 	origins  *http.CrossOriginProtection
+	// intake is the port, for single commands.
+	intake gateway.Intake
 	// id is the port's, bound once.
 	id gateway.AppendID
 }
@@ -81,7 +83,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, metrics: cfg.Metrics.Door(doorName), log: cfg.Logger, origins: http.NewCrossOriginProtection(),
 	}
 	s.reader = gateway.Reader{Port: cfg.Port, Books: cfg.Books, Metrics: s.metrics}
-	s.id = cfg.Port.AppendReservationID
+	s.id, s.intake.Port = cfg.Port.AppendReservationID, cfg.Port
 	s.inFlight = s.metrics.InFlight()
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.http = http.Server{
