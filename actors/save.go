@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/skua-stock/skua/engine"
 )
@@ -55,7 +56,40 @@ func (c *cell) captured(k *capture) {
 
 // Save writes every SKU that changed to its snapshot. When it returns without an error, recovery
 // needs the log only from the place on at which the log was durable when it was called.
-func (s *System) Save(ctx context.Context) error {
+func (s *System) Save(ctx context.Context) error { return s.save(ctx, rests{}) }
+
+// SaveGently is Save for when there is time: it rests as long as it works, so that commands find a
+// processor meanwhile. After so long, or when told to hurry, it rests no more.
+func (s *System) SaveGently(ctx context.Context, atMost time.Duration, hurry <-chan struct{}) error {
+	now := time.Now()
+	return s.save(ctx, rests{began: now, until: now.Add(atMost), hurry: hurry})
+}
+
+// rests are the rests of a gentle save.
+type rests struct {
+	began, until time.Time // of the work since the last rest; of the rests
+	hurry        <-chan struct{}
+}
+
+// rest rests, if there is time and nobody waits for the end of it.
+func (s *System) rest(r *rests) {
+	now := time.Now()
+	if !now.Before(r.until) || s.savers.Load() > 1 {
+		return
+	}
+	timer := time.NewTimer(min(now.Sub(r.began), r.until.Sub(now)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.hurry:
+		r.until = now
+	}
+	r.began = time.Now()
+}
+
+func (s *System) save(ctx context.Context, r rests) error {
+	s.savers.Add(1)
+	defer s.savers.Add(-1)
 	select {
 	case s.saving <- struct{}{}:
 		defer func() { <-s.saving }()
@@ -71,7 +105,7 @@ func (s *System) Save(ctx context.Context) error {
 		p.dirty = nil
 		p.mu.Unlock()
 	}
-	if err := s.saveAll(ctx, cells); err != nil {
+	if err := s.saveAll(ctx, cells, r); err != nil {
 		return fmt.Errorf("save snapshots: %w", err)
 	}
 	if err := s.snapshots.Commit(through); err != nil {
@@ -82,7 +116,7 @@ func (s *System) Save(ctx context.Context) error {
 
 // saveAll writes the cells that were listed, a piece of them at a time. After a failure it only waits
 // for the images that are on their way; the cells that it did not come to are listed again.
-func (s *System) saveAll(ctx context.Context, cells []*cell) (failed error) {
+func (s *System) saveAll(ctx context.Context, cells []*cell, r rests) (failed error) {
 	v := saver{sys: s, done: make(chan *capture, capturesInFlight)}
 	sent, written := 0, 0
 	for written < sent || failed == nil && sent < len(cells) {
@@ -108,6 +142,9 @@ func (s *System) saveAll(ctx context.Context, cells []*cell) (failed error) {
 			failed = err
 		}
 		v.keep(k)
+		if written%savedBetweenRests == 0 {
+			s.rest(&r)
+		}
 	}
 	for _, c := range cells[sent:] {
 		c.list()

@@ -69,6 +69,7 @@ type System struct {
 
 	closing atomic.Bool
 	saving  chan struct{} // has one place, for whoever saves
+	savers  atomic.Int32  // who save or want to
 	stop    chan struct{}
 	loops   sync.WaitGroup
 }

@@ -90,7 +90,12 @@ func (s *Store) convertRange(ctx context.Context, first, last uint64, waiting in
 	b.Begin(number, s.bytesFrom(first))
 	tail := s.wal.Tail(first)
 	defer tail.Close()
-	for n := 0; ; n++ {
+	rest := func() {
+		if waiting < converterHurry {
+			time.Sleep(converterPause)
+		}
+	}
+	for n := 1; ; n++ {
 		index, record, err := tail.Next(ctx)
 		if err != nil {
 			return fmt.Errorf("read the log: %w", err)
@@ -101,11 +106,11 @@ func (s *Store) convertRange(ctx context.Context, first, last uint64, waiting in
 		if index == last {
 			break
 		}
-		if n%converterPiece == converterPiece-1 && waiting < 3 {
-			time.Sleep(converterPause)
+		if n%converterPiece == 0 {
+			rest()
 		}
 	}
-	if err := s.snapshots.AddBucket(ctx, b); err != nil {
+	if err := s.snapshots.AddBucket(ctx, b, tableBytes, rest); err != nil {
 		return err
 	}
 	all := append(append([]snapshot.Bucket(nil), buckets...), b.Bucket)

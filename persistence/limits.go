@@ -34,10 +34,13 @@ const (
 	HistoryBytesDefault = 64 << 30
 	// upkeepEvery is how often the disk is looked at and the log is cut.
 	upkeepEvery = 500 * time.Millisecond
-	// converterPause is how long the converter rests after converterPiece records, so that it does
-	// not compete with turns; it rests less the more sealed segments wait.
-	converterPiece = 1000
-	converterPause = 200 * time.Microsecond
+	// converterPause is how long the converter rests after converterPiece records, and after tableBytes
+	// of a table, so that turns find a processor meanwhile. It does not rest while converterHurry sealed
+	// segments wait.
+	converterPiece = 500
+	tableBytes     = 128 << 10
+	converterPause = 500 * time.Microsecond
+	converterHurry = 3
 	// converterKept is after how many looks that found nothing to convert, one every upkeepEvery, the
 	// converter gives its memory back. QuietAfter is how long that is, in which a store that has nothing
 	// to do has come to the memory that it needs.

@@ -117,10 +117,10 @@ func (b *Builder) Key(hash uint64) {
 }
 
 // AddBucket writes a bucket. Building it again writes the same rows, so that a crash in between
-// does no harm; it counts from the next Commit on.
-func (d *DB) AddBucket(ctx context.Context, b *Builder) error {
+// does no harm; it counts from the next Commit on. rest is called after each so many bytes.
+func (d *DB) AddBucket(ctx context.Context, b *Builder, bytes int, rest func()) error {
 	path := d.fs.PathJoin(d.dir, fmt.Sprintf("bucket-%08d.ingest", b.Number))
-	if err := d.writeTable(path, b); err != nil {
+	if err := d.writeTable(path, b, bytes, rest); err != nil {
 		return fmt.Errorf("write history bucket %d: %w", b.Number, err)
 	}
 	if err := d.pebble.Ingest(ctx, []string{path}); err != nil {
@@ -172,7 +172,7 @@ func (b *Builder) partsOf(sku uint32) []part {
 	return b.sorted[from:b.ends[sku]]
 }
 
-func (d *DB) writeTable(path string, b *Builder) error {
+func (d *DB) writeTable(path string, b *Builder, bytes int, rest func()) error {
 	f, err := d.fs.Create(path, vfsCategory)
 	if err != nil {
 		return err
@@ -183,6 +183,7 @@ func (d *DB) writeTable(path string, b *Builder) error {
 	b.group()
 	slices.Sort(b.names)
 	var row, key []byte
+	rested := uint64(0)
 	for _, sku := range b.names {
 		parts := b.partsOf(b.skus[sku])
 		for len(parts) > 0 {
@@ -201,6 +202,10 @@ func (d *DB) writeTable(path string, b *Builder) error {
 			key = appendHistoryKey(key[:0], b.Number, sku, first)
 			if err := w.Set(key, row); err != nil {
 				return errors.Join(err, w.Close())
+			}
+			if b.Table-rested >= uint64(bytes) {
+				rested = b.Table
+				rest()
 			}
 		}
 	}

@@ -83,6 +83,9 @@ func Open(cfg Config) (*Node, error) {
 	return n, nil
 }
 
+// saveShare is what part of the time between two snapshots one may take in order to be gentle.
+const saveShare = 2
+
 // save writes snapshots from time to time.
 func (n *Node) save(every time.Duration) {
 	tick := time.NewTicker(every)
@@ -97,7 +100,7 @@ func (n *Node) save(every time.Duration) {
 		if n.stopped() {
 			return
 		}
-		if err := n.Save(context.Background()); err != nil {
+		if err := n.SaveGently(context.Background(), every/saveShare, n.stop); err != nil {
 			n.logger.Error("snapshot", "error", err)
 		}
 	}
