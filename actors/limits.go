@@ -64,8 +64,8 @@ const (
 	turnsInline = 64
 	// turnsTogether is how many messages that waited are taken at a time; a divisor of turnsInline.
 	turnsTogether = 32
-	// visitsInline is how many actors a visit reaches on one goroutine's stack.
-	visitsInline = 8
+	// visitUsual is how many SKUs a visit may have whose decision needs no memory for their cells.
+	visitUsual = 8
 	// workersPerCore and workerQueue size the pool behind the mailboxes.
 	workersPerCore = 4
 	workerQueue    = 4096

@@ -196,7 +196,7 @@ func (s *System) errand(cmd *engine.Command) errand {
 	switch {
 	case cmd.Op == engine.OpReserve || cmd.Op == engine.OpCommit:
 		cmd.Reservation = engine.ReservationRef{Nonce: s.nonce()}
-		sku = cmd.Lines[0].SKU
+		sku = s.firstOf(cmd.Lines)
 	case cmd.Op.Step() || cmd.Op == engine.OpGetReservation:
 		sku = cmd.Reservation.Home
 	}
@@ -221,11 +221,14 @@ func (s *System) send(e errand) error {
 func (s *System) dispatch(k *call) {
 	if spread(k.cmd) && k.head == nil && k.peek == nil && !k.cmd.Op.Step() {
 		v := s.newVisit(k.cmd)
-		v.call, v.skus = k, skusOf(v.skus, k.cmd)
+		v.call = k
+		for i := range k.cmd.Lines {
+			v.add(k.cmd.Lines[i].SKU)
+		}
 		v.start()
 		return
 	}
-	c, err := s.acquire(k.sku, false)
+	c, err := s.acquire(k.sku, k.hash, false)
 	if err != nil {
 		k.refuse(err)
 		return
@@ -290,7 +293,9 @@ func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer))
 	}
 	start := func() {
 		v := s.newVisit(cmds...)
-		v.skus = append(v.skus, skus...)
+		for _, sku := range skus {
+			v.add(sku)
+		}
 		v.answer = func(answers []engine.Answer) { s.explainEnds(cmds, answers, answer) }
 		v.start()
 	}
