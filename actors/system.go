@@ -220,6 +220,9 @@ func (s *System) send(e errand) error {
 // dispatch sends a call to its SKUs.
 func (s *System) dispatch(k *call) {
 	if spread(k.cmd) && k.head == nil && k.peek == nil && !k.cmd.Op.Step() {
+		if k.now == 0 {
+			s.warm([]*call{k}) // It came alone, but its SKUs can be read side by side.
+		}
 		v := s.newVisit(k.cmd)
 		v.call = k
 		for i := range k.cmd.Lines {
