@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,7 +74,11 @@ func limits(l actors.Limits) func(*actors.Config) { return func(c *actors.Config
 // send submits a command and returns where its answer will be.
 func (b *bench) send(c engine.Command) chan engine.Answer {
 	answers := make(chan engine.Answer, 2) // A second answer would be a bug, and must not block.
-	b.Submit(&c, func(a *engine.Answer) { answers <- *a })
+	b.Submit(&c, func(a *engine.Answer) {
+		kept := *a // What is lent goes with the call.
+		kept.Reservation.Lines = slices.Clone(a.Reservation.Lines)
+		answers <- kept
+	})
 	return answers
 }
 

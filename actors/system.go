@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,7 +119,7 @@ func New(cfg Config) (*System, error) {
 
 // Submit hands a valid command to its SKUs. answer is called exactly once, on any goroutine,
 // perhaps before Submit returns, and must not block. The command is the system's until then; the
-// answer is lent for the call: who wants it longer copies it.
+// answer is lent for the call, its lines too: who wants it longer copies it.
 func (s *System) Submit(cmd *engine.Command, answer func(*engine.Answer)) {
 	if s.closing.Load() && cmd.Op.Mutates() {
 		answer(&engine.Answer{Op: cmd.Op, Err: engine.ErrUnavailable})
@@ -386,6 +387,7 @@ func (s *System) explainEnds(cmds []*engine.Command, answers []engine.Answer, an
 		if answers[i].Refusal.Code == engine.ReservationNotFound {
 			s.Submit(cmds[i], func(a *engine.Answer) {
 				answers[i] = *a
+				answers[i].Reservation.Lines = slices.Clone(a.Reservation.Lines) // Who gets them may keep them.
 				answer(answers)
 			})
 			return

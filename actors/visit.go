@@ -28,7 +28,8 @@ type visit struct {
 	fresh []uint64
 	last  uint64
 
-	stops []stop // where it goes, to be sorted; scratch
+	stops []stop            // where it goes, to be sorted; scratch
+	lines []engine.LineView // of the call's answer, which is lent
 }
 
 // stop is a SKU that a visit goes to, with what is computed of its name more than once.
@@ -56,10 +57,8 @@ var visits = sync.Pool{New: func() any { return new(visit) }}
 func (s *System) firstOf(lines []engine.Line) string {
 	first := s.stopAt(lines[0].SKU)
 	for i := range lines[1:] {
-		if sku := lines[1+i].SKU; sku != first.sku {
-			if other := s.stopAt(sku); other.compare(first) < 0 {
-				first = other
-			}
+		if other := s.stopAt(lines[1+i].SKU); other.compare(first) < 0 {
+			first = other
 		}
 	}
 	return first.sku
@@ -87,7 +86,8 @@ func (v *visit) free() {
 	clear(v.cmds)
 	clear(v.answers)
 	clear(v.stops)
-	*v = visit{cells: v.cells[:0], cmds: v.cmds[:0], answers: v.answers[:0], stops: v.stops[:0]}
+	clear(v.lines)
+	*v = visit{cells: v.cells[:0], cmds: v.cmds[:0], answers: v.answers[:0], stops: v.stops[:0], lines: v.lines[:0]}
 	if cap(v.cells) <= visitKept {
 		visits.Put(v)
 	}
@@ -237,6 +237,11 @@ func (v *visit) decideAll(t *turnScratch) bool {
 		}
 		v.answers[i] = engine.Answer{Op: cmd.Op, Refusal: r}
 		return false
+	}
+	if v.call != nil {
+		v.answers[0] = t.Record.AnswerIn(0, v.lines)
+		v.lines = v.answers[0].Reservation.Lines
+		return true
 	}
 	for i := range v.answers {
 		v.answers[i] = t.Record.Answer(i)

@@ -56,11 +56,14 @@ type LineView struct {
 
 // Answer derives what the command of one act is told. It is a function of the record, so that a
 // retry years of code later gets the same answer.
-func (r *Record) Answer(act int) Answer {
+func (r *Record) Answer(act int) Answer { return r.AnswerIn(act, nil) }
+
+// AnswerIn is Answer with the lines of a reservation in the memory of lines, if that is enough.
+func (r *Record) AnswerIn(act int, lines []LineView) Answer {
 	a := &r.Acts[act]
 	ans := Answer{Op: a.Op}
 	if a.Reservation.Nonce != 0 {
-		ans.Reservation = r.reservationView(a)
+		ans.Reservation = r.reservationView(a, lines)
 		return ans
 	}
 	last := &a.Events[len(a.Events)-1]
@@ -74,9 +77,13 @@ func (r *Record) Answer(act int) Answer {
 	return ans
 }
 
-func (r *Record) reservationView(a *Act) ReservationView {
+func (r *Record) reservationView(a *Act, lines []LineView) ReservationView {
 	v := ReservationView{Ref: a.Reservation, State: a.State, Owner: a.Owner, ExpiresAt: a.ExpiresAt}
-	v.Lines = make([]LineView, 0, len(a.Events)+len(a.Others))
+	if n := len(a.Events) + len(a.Others); n <= cap(lines) {
+		v.Lines = lines[:0]
+	} else {
+		v.Lines = make([]LineView, 0, n)
+	}
 	for i := range a.Events {
 		e := &a.Events[i]
 		v.Lines = append(v.Lines, LineView{

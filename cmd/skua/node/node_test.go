@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,7 +36,11 @@ func do(n *Node, c engine.Command) engine.Answer {
 		return engine.Answer{Refusal: r}
 	}
 	answers := make(chan engine.Answer, 1)
-	n.Submit(&c, func(a *engine.Answer) { answers <- *a })
+	n.Submit(&c, func(a *engine.Answer) {
+		kept := *a // What is lent goes with the call.
+		kept.Reservation.Lines = slices.Clone(a.Reservation.Lines)
+		answers <- kept
+	})
 	return <-answers
 }
 
