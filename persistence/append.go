@@ -54,9 +54,14 @@ func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(err
 // record.
 const bufferKept = 64 << 10
 
-// lockAll locks the partitions of a record in ascending order, unlockAll unlocks them.
-func (s *Store) lockAll(r *engine.Record)   { s.eachPartition(r, func(p *partition) { p.mu.Lock() }) }
-func (s *Store) unlockAll(r *engine.Record) { s.eachPartition(r, func(p *partition) { p.mu.Unlock() }) }
+// lockAll locks the partitions of a record in ascending order.
+func (s *Store) lockAll(r *engine.Record) {
+	s.eachPartition(r, func(p *partition) { p.mu.Lock() })
+}
+
+func (s *Store) unlockAll(r *engine.Record) {
+	s.eachPartition(r, func(p *partition) { p.mu.Unlock() })
+}
 
 // eachPartition calls f with every partition that a record has SKUs of. The SKUs come in order of
 // partition.
