@@ -29,7 +29,7 @@ type errand struct {
 	hash   uint32
 	weight int64 // what it counts as in flight
 	cmd    *engine.Command
-	trace  uint64 // of the command's key, if it has one and is about this SKU alone
+	trace  uint64 // of the command's key, if it has one
 	// answer gets the answer; or each does, with i, the command's number of those that came together.
 	answer func(*engine.Answer)
 	each   func(i int, a *engine.Answer)

@@ -184,13 +184,13 @@ func hash(sku string) uint32 {
 	return h
 }
 
-// acquire finds or makes the cell of a SKU and counts the caller in: until release, the cell
+// acquire finds or makes the cell of a SKU with its hash and counts the caller in: until release, the cell
 // stays. Expiry is never refused, since its work is bounded by the holds and must be done.
-func (s *System) acquire(sku string, expiry bool) (*cell, error) {
-	return s.acquireFor(sku, hash(sku), 1, expiry)
+func (s *System) acquire(sku string, h uint32, expiry bool) (*cell, error) {
+	return s.acquireFor(sku, h, 1, expiry)
 }
 
-// acquireFor is acquire for so many callers at once, of a SKU with this hash.
+// acquireFor is acquire for so many callers at once.
 func (s *System) acquireFor(sku string, h, callers uint32, expiry bool) (*cell, error) {
 	part := &s.partitions[h%uint32(len(s.partitions))]
 	if !part.enter(int64(callers), int64(s.limits.InFlightPerPartition)) && !expiry {

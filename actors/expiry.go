@@ -111,7 +111,7 @@ func (w *wheel) tick(sku string) bool {
 		return false
 	case w.ticks <- struct{}{}:
 	}
-	c, err := w.sys.acquire(sku, true)
+	c, err := w.sys.acquire(sku, hash(sku), true)
 	if err != nil {
 		panic("actors: expiry was refused") // acquire never does.
 	}

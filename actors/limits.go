@@ -57,7 +57,7 @@ const (
 	// callsMade is how many calls are made at a time.
 	callsMade = 64
 	// linesKept is for how many lines a call keeps the memory of its answer.
-	linesKept = 4
+	linesKept = 8
 	// directoryShards is how many locks the directory has; a power of two.
 	directoryShards = 256
 	// slotsAtFirst is how many slots a shard of the directory begins with.
@@ -67,8 +67,8 @@ const (
 	// turnsTogether is how many messages that waited are taken at a time, and how many commands on one
 	// SKU are done in one turn; no less than pieceCommands, and a divisor of turnsInline.
 	turnsTogether = 32
-	// visitsInline is how many actors a visit reaches on one goroutine's stack.
-	visitsInline = 8
+	// visitUsual is how many SKUs a visit may have whose decision needs no memory for their cells.
+	visitUsual = 8
 	// workersPerCore and workerQueue size the pool behind the mailboxes.
 	workersPerCore = 4
 	workerQueue    = 4096

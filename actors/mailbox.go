@@ -59,6 +59,19 @@ func (c *cell) PostUserMessage(message any) {
 	c.run(turnsInline)
 }
 
+// holdOrEnqueue holds an idle mailbox, or lets a visit wait for its turn. Once it waits, it may be
+// elsewhere already.
+func (m *mailbox) holdOrEnqueue(v *visit) (held bool) {
+	m.mu.Lock()
+	if held = !m.running && m.opened && m.holds == 0; held {
+		m.holds++
+	} else {
+		m.more().enqueue(v)
+	}
+	m.mu.Unlock()
+	return held
+}
+
 // claim takes an idle mailbox, as a turn does. Whoever claimed it must call run in the end.
 func (m *mailbox) claim() bool {
 	m.mu.Lock()

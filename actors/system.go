@@ -119,7 +119,7 @@ func New(cfg Config) (*System, error) {
 
 // Submit hands a valid command to its SKUs. answer is called exactly once, on any goroutine,
 // perhaps before Submit returns, and must not block. The command is the system's until then; the
-// answer is lent for the call: who wants it longer copies it.
+// answer is lent for the call, its lines too: who wants it longer copies it.
 func (s *System) Submit(cmd *engine.Command, answer func(*engine.Answer)) {
 	if s.closing.Load() && cmd.Op.Mutates() {
 		answer(&engine.Answer{Op: cmd.Op, Err: engine.ErrUnavailable})
@@ -205,7 +205,7 @@ func (s *System) errand(cmd *engine.Command) errand {
 	switch {
 	case cmd.Op == engine.OpReserve || cmd.Op == engine.OpCommit:
 		cmd.Reservation = engine.ReservationRef{Nonce: s.nonce()}
-		sku = cmd.Lines[0].SKU
+		sku = s.firstOf(cmd.Lines)
 	case cmd.Op.Step() || cmd.Op == engine.OpGetReservation:
 		sku = cmd.Reservation.Home
 	}
@@ -229,12 +229,18 @@ func (s *System) send(e errand) error {
 // dispatch sends a call to its SKUs.
 func (s *System) dispatch(k *call) {
 	if spread(k.cmd) && k.head == nil && k.peek == nil && !k.cmd.Op.Step() {
+		if k.now == 0 {
+			s.warm([]*call{k}) // It came alone, but its SKUs can be read side by side.
+		}
 		v := s.newVisit(k.cmd)
-		v.call, v.skus = k, skusOf(v.skus, k.cmd)
+		v.call = k
+		for i := range k.cmd.Lines {
+			v.add(k.cmd.Lines[i].SKU)
+		}
 		v.start()
 		return
 	}
-	c, err := s.acquireFor(k.sku, k.hash, 1, false)
+	c, err := s.acquire(k.sku, k.hash, false)
 	if err != nil {
 		k.refuse(err)
 		return
@@ -319,7 +325,9 @@ func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer))
 	}
 	start := func() {
 		v := s.newVisit(cmds...)
-		v.skus = append(v.skus, skus...)
+		for _, sku := range skus {
+			v.add(sku)
+		}
 		v.answer = func(answers []engine.Answer) { s.explainEnds(cmds, answers, answer) }
 		v.start()
 	}

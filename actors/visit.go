@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/skua-stock/skua/engine"
@@ -27,24 +28,42 @@ type visit struct {
 	fresh []uint64
 	last  uint64
 
-	skus []string // scratch
+	stops []stop // where it goes, to be sorted; scratch
+}
+
+// stop is a SKU that a visit goes to, with what is computed of its name more than once.
+type stop struct {
+	partition, hash uint32
+	sku             string
+}
+
+func (s *System) stopAt(sku string) stop {
+	h := hash(sku)
+	return stop{h % uint32(len(s.partitions)), h, sku}
+}
+
+// compare is the order in which visits go.
+func (a stop) compare(b stop) int {
+	if c := cmp.Compare(a.partition, b.partition); c != 0 {
+		return c
+	}
+	return strings.Compare(a.sku, b.sku)
 }
 
 var visits = sync.Pool{New: func() any { return new(visit) }}
 
-// order sorts SKUs as visits go, without repetitions.
-func (s *System) order(skus []string) []string {
-	n := uint32(len(s.partitions))
-	slices.SortFunc(skus, func(a, b string) int {
-		if c := cmp.Compare(hash(a)%n, hash(b)%n); c != 0 {
-			return c
+// firstOf is the SKU of some lines that is visited first: the home of a reservation over them.
+func (s *System) firstOf(lines []engine.Line) string {
+	first := s.stopAt(lines[0].SKU)
+	for i := range lines[1:] {
+		if other := s.stopAt(lines[1+i].SKU); other.compare(first) < 0 {
+			first = other
 		}
-		return cmp.Compare(a, b)
-	})
-	return slices.Compact(skus)
+	}
+	return first.sku
 }
 
-// newVisit begins a visit of commands; its SKUs are to be appended to skus.
+// newVisit begins a visit of commands; its SKUs are to be added.
 func (s *System) newVisit(cmds ...*engine.Command) *visit {
 	v := visits.Get().(*visit)
 	v.sys, v.cmds = s, append(v.cmds[:0], cmds...)
@@ -54,6 +73,9 @@ func (s *System) newVisit(cmds ...*engine.Command) *visit {
 	return v
 }
 
+// add has the visit go to a SKU.
+func (v *visit) add(sku string) { v.stops = append(v.stops, v.sys.stopAt(sku)) }
+
 // free gives the visit's memory to the next.
 func (v *visit) free() {
 	if v.call == nil {
@@ -62,8 +84,8 @@ func (v *visit) free() {
 	clear(v.cells)
 	clear(v.cmds)
 	clear(v.answers)
-	clear(v.skus)
-	*v = visit{cells: v.cells[:0], cmds: v.cmds[:0], answers: v.answers[:0], skus: v.skus[:0]}
+	clear(v.stops)
+	*v = visit{cells: v.cells[:0], cmds: v.cmds[:0], answers: v.answers[:0], stops: v.stops[:0]}
 	if cap(v.cells) <= visitKept {
 		visits.Put(v)
 	}
@@ -71,9 +93,12 @@ func (v *visit) free() {
 
 // start sends a visit on its way. All SKUs are activated before the first is held.
 func (v *visit) start() {
-	for _, sku := range v.sys.order(v.skus) {
-		s := v.sys
-		c, err := s.acquire(sku, false)
+	slices.SortFunc(v.stops, stop.compare)
+	for i := range v.stops {
+		if i > 0 && v.stops[i].sku == v.stops[i-1].sku {
+			continue
+		}
+		c, err := v.sys.acquire(v.stops[i].sku, v.stops[i].hash, false)
 		if err != nil {
 			v.failAll(err)
 			v.Durable(nil)
@@ -81,7 +106,21 @@ func (v *visit) start() {
 		}
 		v.cells = append(v.cells, c)
 	}
-	v.cells[0].post(v)
+	v.advance()
+}
+
+// advance takes a visit on to the SKU where it has to wait, or to the last. On the way there is
+// nothing to do, so an idle SKU is held without a turn of its actor: a thousand lines are no more than
+// a loop. The visit may be over when it returns.
+func (v *visit) advance() {
+	last := len(v.cells) - 1
+	for v.reached < last {
+		if !v.cells[v.reached].holdOrEnqueue(v) {
+			return // It is where the SKU's turn takes it from there.
+		}
+		v.reached++
+	}
+	v.cells[last].post(v)
 }
 
 // Durable implements Waiter.
@@ -111,21 +150,16 @@ func (v *visit) failAll(err error) {
 	}
 }
 
-// visited is a SKU's turn when a visit reaches it.
+// visited is a SKU's turn when a visit reaches it that waited, or that has no further to go.
 func (c *cell) visited(v *visit) {
-	v.reached++
-	if v.reached < len(v.cells) {
+	if v.reached < len(v.cells)-1 {
 		c.hold()
-		next := v.cells[v.reached]
-		if v.reached%visitsInline == 0 {
-			go next.post(v) // A thousand lines must not be a thousand frames on one stack.
-		} else {
-			next.post(v)
-		}
+		v.reached++
+		v.advance()
 		return
 	}
 	v.reached = 0
-	var few [visitsInline]*cell
+	var few [visitUsual]*cell
 	cells := append(few[:0], v.cells...) // The visit may be over, and another, when the decision returns.
 	parked := false
 	ok := c.guard(func() { parked = v.decide() })
@@ -202,6 +236,11 @@ func (v *visit) decideAll(t *turnScratch) bool {
 		v.answers[i] = engine.Answer{Op: cmd.Op, Refusal: r}
 		return false
 	}
+	if v.call != nil {
+		v.answers[0].Reservation.Lines = v.call.ans.Reservation.Lines // The call keeps their memory.
+		t.Record.AnswerTo(&v.answers[0], 0)
+		return true
+	}
 	for i := range v.answers {
 		v.answers[i] = t.Record.Answer(i)
 	}
@@ -229,7 +268,7 @@ func (v *visit) read(t *turnScratch) {
 func (v *visit) known() bool {
 	var found []uint64
 	for i, cmd := range v.cmds {
-		index, ok := v.sys.memory.Recall(v.sys.memory.Trace(v.home(cmd), cmd.KeyHash()))
+		index, ok := v.sys.memory.Recall(v.trace(cmd))
 		if !ok || v.fresh != nil && v.fresh[i] == index {
 			continue
 		}
@@ -243,6 +282,14 @@ func (v *visit) known() bool {
 	}
 	v.sys.readDurable(slices.Max(found), v, func() { v.replay(found) })
 	return true
+}
+
+// trace is that of a command's key; a call has it already.
+func (v *visit) trace(cmd *engine.Command) uint64 {
+	if v.call != nil {
+		return v.call.trace
+	}
+	return v.sys.memory.Trace(v.home(cmd), cmd.KeyHash())
 }
 
 // home is the SKU that scopes a command's key: the first of its own that is visited.
@@ -293,7 +340,7 @@ func (v *visit) replay(found []uint64) {
 	}
 	switch known {
 	case 0:
-		v.cells[0].post(v)
+		v.advance()
 		return
 	case len(v.cmds):
 	default:
@@ -328,7 +375,10 @@ func (c *cell) widen(k *call, others []string) {
 	k.cell, k.widened = nil, true
 	v := c.sys().newVisit(k.cmd)
 	v.call = k
-	v.skus = append(append(v.skus, others...), c.sku)
+	for _, sku := range others {
+		v.add(sku)
+	}
+	v.add(c.sku)
 	c.release(1)
 	v.start()
 }

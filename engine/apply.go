@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Apply changes the stocks by one record; stocks[i] is that of Record.SKUs[i], or nil for an item
 // that is not wanted (a replay that has it already). It cannot fail: an event that does not fit is
@@ -87,33 +84,18 @@ func (s *Stock) applyCounts(e *Event) int {
 // open adds the line of a new reservation.
 func (s *Stock) open(r *Record, act *Act, e *Event, level int) {
 	if p := s.acting; p != 0 {
-		h := s.holds.at(p)
-		rest := s.holds.giveRest(h)
-		rest.lines = append(rest.lines, holdLine{level: int32(level), LineStatus: e.Line})
+		s.holds.addLine(s.holds.at(p), holdLine{level: int32(level), LineStatus: e.Line})
 		return
 	}
 	p, h := s.anyHolds().add(act.Reservation.Nonce)
 	h.deadline, h.state, h.level, h.LineStatus = act.ExpiresAt, act.State, int32(level), e.Line
-	if act.Owner != "" {
-		s.holds.giveRest(h).owner = strings.Clone(act.Owner) // It may be a part of a larger text.
-	}
 	if act.Reservation.Home != s.sku {
-		s.holds.giveRest(h).home = act.Reservation.Home
-	} else if others := linesElsewhere(r, act, e.Stock); others != nil {
-		s.holds.giveRest(h).others = others
+		s.holds.giveRest(h, act.Owner, act.Reservation.Home, nil)
+	} else {
+		s.holds.giveLinesElsewhere(h, r, act, e.Stock)
 	}
 	s.acting = p
 	s.touch(p, h)
-}
-
-// linesElsewhere are the lines of the act on other SKUs than that of one stock.
-func linesElsewhere(r *Record, act *Act, stock int) (others []Line) {
-	for i := range act.Events {
-		if e := &act.Events[i]; e.Stock != stock {
-			others = append(others, Line{SKU: r.SKUs[e.Stock], Location: e.Level.Location, Quantity: e.Line.Quantity})
-		}
-	}
-	return others
 }
 
 // step moves one line of a reservation that is there already.
@@ -126,7 +108,7 @@ func (s *Stock) step(act *Act, e *Event, level int) {
 	}
 	h := s.holds.at(s.acting)
 	var line *LineStatus
-	for i := range s.holds.lines(h) {
+	for i := range s.holds.countLines(h) {
 		if at, l := s.holds.line(h, i); int(at) == level {
 			line = l
 		}

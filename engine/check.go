@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Check reports the first broken invariant. It looks at everything, so it is for tests, recovery
@@ -44,7 +45,7 @@ func (s *Stock) checkHold(h *hold, add func(level int32, reserved, committed int
 		return fmt.Errorf("item %q: hold %x is %s, queued for expiry: %v", s.sku, h.nonce, h.state, h.linked)
 	}
 	freed := h.state == Active && h.deadline <= s.freedThrough
-	for i := range s.holds.lines(h) {
+	for i := range s.holds.countLines(h) {
 		level, l := s.holds.line(h, i)
 		if int(level) >= int(s.levels) {
 			return fmt.Errorf("item %q: hold %x is at level %d of %d", s.sku, h.nonce, level, s.levels)
@@ -86,6 +87,32 @@ func (hs *holds) check() error {
 	}
 	if live != int(hs.live) || live+free != int(hs.used) || hs.indexed() && hs.more.index.count != live {
 		return fmt.Errorf("%d holds and %d free places of %d, counted as %d, or indexed wrong", live, free, hs.used, hs.live)
+	}
+	return cmp.Or(wrong, hs.checkRests())
+}
+
+// checkRests sees that each piece of a rest is in that of one hold, or free.
+func (hs *holds) checkRests() error {
+	if hs.more == nil {
+		return nil
+	}
+	t := &hs.more.rests
+	whose := make([]uint64, t.made+1)
+	pieces := 0
+	follow := func(p place, nonce uint64) (err error) {
+		for ; p != 0; p = t.at(p).next {
+			if whose[p] != 0 {
+				return fmt.Errorf("hold %x has a piece of the rest of hold %x", nonce, whose[p])
+			}
+			whose[p] = nonce
+			pieces++
+		}
+		return nil
+	}
+	wrong := follow(t.free, math.MaxUint64)
+	hs.each(func(_ place, h *hold) { wrong = cmp.Or(wrong, follow(h.rest, h.nonce)) })
+	if wrong == nil && pieces != int(t.made) {
+		return fmt.Errorf("%d pieces of rests, %d were made", pieces, t.made)
 	}
 	return wrong
 }
@@ -138,7 +165,7 @@ func (s *Stock) checkDue(q *deadlines, d *due) error {
 		}
 		n++
 		weight += s.holds.weight(h)
-		for i := range s.holds.lines(h) {
+		for i := range s.holds.countLines(h) {
 			level, l := s.holds.line(h, i)
 			units[level] += l.Open
 		}

@@ -250,7 +250,7 @@ func (s *Stock) link(p place) {
 	h := s.holds.at(p)
 	q := &s.holds.queue
 	d := q.at(h.deadline)
-	for i := range s.holds.lines(h) {
+	for i := range s.holds.countLines(h) {
 		if level, l := s.holds.line(h, i); l.Open != 0 {
 			q.add(d, level, l.Open)
 		}
@@ -275,7 +275,7 @@ func (s *Stock) unlink(h *hold) {
 		panic("engine: a hold is linked to a deadline that is not there")
 	}
 	d := &(*q.page(page))[i]
-	for i := range s.holds.lines(h) {
+	for i := range s.holds.countLines(h) {
 		if level, l := s.holds.line(h, i); l.Open != 0 {
 			q.add(d, level, -l.Open)
 		}

@@ -97,13 +97,11 @@ func (x *expiry) hold(h *hold, freed bool) {
 	act.Op, act.Reason, act.State, act.ExpiresAt = OpExpire, "expiry", Expired, h.deadline
 	hs := x.stock.holds
 	act.Reservation = ReservationRef{Home: x.stock.sku, Nonce: h.nonce}
-	if rest := hs.restOf(h); rest != nil {
-		act.Owner, act.Others = rest.owner, rest.others
-		if rest.home != "" {
-			act.Reservation.Home = rest.home
-		}
+	rest := hs.restOf(h)
+	if act.Owner, act.Others = rest.owner, rest.others; rest.home != "" {
+		act.Reservation.Home = rest.home
 	}
-	for i := range hs.lines(h) {
+	for i := range hs.countLines(h) {
 		level, l := hs.line(h, i)
 		before := x.counts[level]
 		after := before

@@ -54,7 +54,11 @@ func (s *Stock) DumpTracking() string {
 // HoldImages writes down all holds, changed or not.
 func (s *Stock) HoldImages() []HoldImage {
 	var all []HoldImage
-	s.holds.each(func(_ place, h *hold) { all = append(all, s.holds.image(h, s.holds.appendLines(nil, h))) })
+	s.holds.each(func(_ place, h *hold) {
+		im, rest := imageOf(h, s.holds.appendLines(nil, h)), s.holds.restOf(h)
+		im.Owner, im.Home, im.Others = rest.owner, rest.home, rest.others
+		all = append(all, im)
+	})
 	slices.SortFunc(all, func(a, b HoldImage) int { return cmp.Compare(a.Nonce, b.Nonce) })
 	return all
 }

@@ -4,7 +4,7 @@ import "math/bits"
 
 // hold is one SKU's part of a reservation. It has no pointers and fills one cache line, since an
 // item can have a million of them: the garbage collector passes them by, and what most do not need
-// is in a holdRest.
+// is kept apart, see holdRest.
 type hold struct {
 	nonce    uint64 // zero marks a place without a hold
 	deadline Time   // zero once confirmed
@@ -13,22 +13,14 @@ type hold struct {
 	level int32
 	// prev and next link the holds of one deadline; next also links places without a hold.
 	prev, next place
-	rest       int32 // index into holds.rests plus one, or zero
-	state      ReservationState
+	// rest is where what only some holds have begins in moreHolds.rests, lines which of moreHolds.lines
+	// are the hold's, plus one; or zero.
+	rest  place
+	lines int32
+	state ReservationState
 	// changed says that the hold is in Stock.changed; saved that a snapshot has it; linked that it
 	// waits for its deadline.
 	changed, saved, linked bool
-}
-
-// holdRest is what only some holds have.
-type holdRest struct {
-	owner string
-	// home is the SKU that keeps the reservation, when it is another.
-	home string
-	// others are the reservation's lines on other SKUs, kept by the home.
-	others []Line
-	// lines are the second and later lines on this SKU.
-	lines []holdLine
 }
 
 // holdLine is the line at one level of the stock, by its index there.
@@ -59,13 +51,21 @@ type holds struct {
 	first   [roomAtFirst]hold // the first page
 }
 
-// moreHolds is what only stocks with many holds have, or with some that have a holdRest.
+// moreHolds is what only stocks with many holds have, or with some that have a holdRest or several
+// lines.
 type moreHolds struct {
-	pages [][]hold     // after the first
-	index *holdIndex   // only beyond holdsSearched
-	rests [][]holdRest // in pages, for the same reason
-	made  int32        // places in rests
-	spare []int32      // free places in rests, plus one
+	pages [][]hold   // after the first
+	index *holdIndex // only beyond holdsSearched
+	rests restTexts
+	lines *holdLines
+}
+
+// holdLines are the second and later lines of holds on one SKU, which few have, in pages so that
+// nothing is moved.
+type holdLines struct {
+	pages [][][]holdLine
+	made  int32   // places in pages
+	spare []int32 // free places, plus one
 }
 
 const (
@@ -73,8 +73,8 @@ const (
 	holdsPage = 256
 	// roomAtFirst is for how many holds an item gets memory with its first; a power of two.
 	roomAtFirst = 4
-	// restsPage is how many rests a page has.
-	restsPage = 8
+	// linesPage is how many holds' lines a page has.
+	linesPage = 8
 	// holdsSearched is how many holds are found by looking through few; more have an index.
 	holdsSearched = 8
 )
@@ -190,8 +190,10 @@ func (hs *holds) remove(p place) {
 		hs.more.index.remove(h.nonce, p)
 	}
 	if h.rest != 0 {
-		*hs.more.restAt(h.rest) = holdRest{}
-		hs.more.spare = append(hs.more.spare, h.rest)
+		hs.more.rests.remove(h.rest)
+	}
+	if h.lines != 0 {
+		hs.more.lines.remove(h.lines)
 	}
 	*h = hold{next: hs.free}
 	hs.free = p
@@ -210,60 +212,44 @@ func (hs *holds) each(f func(p place, h *hold)) {
 	}
 }
 
-// restOf returns what only some holds have, or nil.
-func (hs *holds) restOf(h *hold) *holdRest {
-	if h.rest == 0 {
-		return nil
-	}
-	return hs.more.restAt(h.rest)
+func (l *holdLines) at(n int32) *[]holdLine { return &l.pages[(n-1)/linesPage][(n-1)%linesPage] }
+
+func (l *holdLines) remove(n int32) {
+	*l.at(n) = nil
+	l.spare = append(l.spare, n)
 }
 
-func (m *moreHolds) restAt(n int32) *holdRest { return &m.rests[(n-1)/restsPage][(n-1)%restsPage] }
-
-// giveRest is restOf for a hold that is to have one.
-func (hs *holds) giveRest(h *hold) *holdRest {
-	if h.rest == 0 {
-		more := hs.extra()
-		if n := len(more.spare); n > 0 {
-			h.rest, more.spare = more.spare[n-1], more.spare[:n-1]
-		} else {
-			if more.made++; int(more.made) > restsPage*len(more.rests) {
-				more.rests = append(more.rests, make([]holdRest, restsPage))
-			}
-			h.rest = more.made
-		}
+// take makes a place for the lines of a hold, or takes a free one.
+func (l *holdLines) take() (n int32) {
+	if last := len(l.spare) - 1; last >= 0 {
+		n, l.spare = l.spare[last], l.spare[:last]
+		return n
 	}
-	return hs.more.restAt(h.rest)
+	if l.made++; int(l.made) > linesPage*len(l.pages) {
+		l.pages = append(l.pages, make([][]holdLine, linesPage))
+	}
+	return l.made
 }
 
-func (hs *holds) owner(h *hold) string {
-	if r := hs.restOf(h); r != nil {
-		return r.owner
+// addLine gives a hold one more line.
+func (hs *holds) addLine(h *hold, l holdLine) {
+	more := hs.extra()
+	if more.lines == nil {
+		more.lines = new(holdLines)
 	}
-	return ""
+	if h.lines == 0 {
+		h.lines = more.lines.take()
+	}
+	all := more.lines.at(h.lines)
+	*all = append(*all, l)
 }
 
-// home is the SKU that keeps the reservation, when it is another.
-func (hs *holds) home(h *hold) string {
-	if r := hs.restOf(h); r != nil {
-		return r.home
+// countLines counts the lines of a hold.
+func (hs *holds) countLines(h *hold) int {
+	if h.lines == 0 {
+		return 1
 	}
-	return ""
-}
-
-func (hs *holds) others(h *hold) []Line {
-	if r := hs.restOf(h); r != nil {
-		return r.others
-	}
-	return nil
-}
-
-// lines counts the lines of a hold.
-func (hs *holds) lines(h *hold) int {
-	if r := hs.restOf(h); r != nil {
-		return 1 + len(r.lines)
-	}
-	return 1
+	return 1 + len(*hs.more.lines.at(h.lines))
 }
 
 // line returns the level and the status of a line of a hold.
@@ -271,9 +257,9 @@ func (hs *holds) line(h *hold, i int) (level int32, status *LineStatus) {
 	if i == 0 {
 		return h.level, &h.LineStatus
 	}
-	l := &hs.restOf(h).lines[i-1]
+	l := &(*hs.more.lines.at(h.lines))[i-1]
 	return l.level, &l.LineStatus
 }
 
 // weight is how much of a record it takes to write out that a hold expired, in lines.
-func (hs *holds) weight(h *hold) int64 { return int64(hs.lines(h) + len(hs.others(h))) }
+func (hs *holds) weight(h *hold) int64 { return int64(hs.countLines(h) + hs.linesElsewhere(h)) }

@@ -1,6 +1,9 @@
 package engine
 
-import "iter"
+import (
+	"iter"
+	"strings"
+)
 
 // Image is a stock written down: the whole of it but for the holds, of which it has only those
 // that changed since the last image, so that a million holds at rest cost nothing.
@@ -52,6 +55,7 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 	n := min(limit, len(changed))
 	holds := make([]HoldImage, 0, n)
 	lines := make([]HoldLineImage, 0, n) // One piece of memory for the holds of one line: most.
+	var rests imageRests
 	for _, p := range changed[:n] {
 		if p > s.holds.used {
 			continue // All holds were over in between.
@@ -63,8 +67,10 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 		h.changed, h.saved = false, true
 		from := len(lines)
 		lines = s.holds.appendLines(lines, h)
-		holds = append(holds, s.holds.image(h, lines[from:len(lines):len(lines)]))
+		holds = append(holds, imageOf(h, lines[from:len(lines):len(lines)]))
+		rests.add(s.holds, h, &holds[len(holds)-1], n-len(holds))
 	}
+	rests.give(holds)
 	if len(holds) > 0 {
 		im.Holds = append(im.Holds, holds)
 	}
@@ -87,19 +93,56 @@ func (s *Stock) Capture(im *Image, limit int) (more bool) {
 }
 
 func (hs *holds) appendLines(lines []HoldLineImage, h *hold) []HoldLineImage {
-	for i := range hs.lines(h) {
+	for i := range hs.countLines(h) {
 		level, l := hs.line(h, i)
 		lines = append(lines, HoldLineImage{Level: int(level), LineStatus: *l})
 	}
 	return lines
 }
 
-func (hs *holds) image(h *hold, lines []HoldLineImage) HoldImage {
-	im := HoldImage{Nonce: h.nonce, Deadline: h.deadline, State: h.state, Lines: lines}
-	if rest := hs.restOf(h); rest != nil {
+// imageOf writes a hold down without its rest.
+func imageOf(h *hold, lines []HoldLineImage) HoldImage {
+	return HoldImage{Nonce: h.nonce, Deadline: h.deadline, State: h.state, Lines: lines}
+}
+
+// imageRests are the rests of the holds of one piece of an image, read in one go: else there would be
+// one piece of memory for the text of each, and one for its lines.
+type imageRests struct {
+	text   strings.Builder
+	others int
+}
+
+// restToRead is in the image of a hold whose rest is still to be given.
+var restToRead = make([]Line, 0)
+
+// add reads the rest of a hold, if it has one; after it there are at most so many more.
+func (r *imageRests) add(hs *holds, h *hold, im *HoldImage, more int) {
+	if h.rest == 0 {
+		return
+	}
+	if r.text.Cap() == 0 {
+		r.text.Grow((1 + more) * restBytesUsual)
+	}
+	hs.more.rests.read(&r.text, h.rest)
+	r.others += hs.linesElsewhere(h)
+	im.Others = restToRead
+}
+
+// give gives the rests to the images that they were added for.
+func (r *imageRests) give(images []HoldImage) {
+	if r.text.Len() == 0 {
+		return
+	}
+	read, lines := restReader{text: r.text.String()}, make([]Line, 0, r.others)
+	for i := range images {
+		im := &images[i]
+		if im.Others == nil {
+			continue
+		}
+		rest := read.rest(lines[len(lines):])
+		lines = lines[:len(lines)+len(rest.others)]
 		im.Owner, im.Home, im.Others = rest.owner, rest.home, rest.others
 	}
-	return im
 }
 
 // Restore makes a stock from an image and all its holds, in any order. The stock tracks its
@@ -122,14 +165,13 @@ func (s *Stock) restoreHold(im HoldImage) {
 	p, h := s.anyHolds().add(im.Nonce)
 	h.deadline, h.state, h.saved = im.Deadline, im.State, true
 	if im.Owner != "" || im.Home != "" || im.Others != nil {
-		*s.holds.giveRest(h) = holdRest{owner: im.Owner, home: im.Home, others: im.Others}
+		s.holds.giveRest(h, im.Owner, im.Home, im.Others)
 	}
 	for i, l := range im.Lines {
 		if i == 0 {
 			h.level, h.LineStatus = int32(l.Level), l.LineStatus
 		} else {
-			rest := s.holds.giveRest(h)
-			rest.lines = append(rest.lines, holdLine{level: int32(l.Level), LineStatus: l.LineStatus})
+			s.holds.addLine(h, holdLine{level: int32(l.Level), LineStatus: l.LineStatus})
 		}
 	}
 	if h.state == Active {

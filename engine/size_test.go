@@ -13,6 +13,7 @@ func TestCacheLines(t *testing.T) {
 		"a stock before its level":  {unsafe.Offsetof(Stock{}.first), line},
 		"a level":                   {unsafe.Sizeof(level{}), line},
 		"a hold":                    {unsafe.Sizeof(hold{}), line},
+		"two pieces of rests":       {2 * unsafe.Sizeof(restPiece{}), line},
 		"the first holds":           {unsafe.Sizeof(holds{}), (2 + roomAtFirst) * line},
 		"what is before the holds":  {unsafe.Offsetof(holds{}.first), 2 * line},
 		"what every turn asks them": {unsafe.Offsetof(holds{}.changed), line},

@@ -8,7 +8,7 @@ func (t *Turn) step(c *Command) Refusal {
 	home := t.stock(c.Reservation.Home)
 	hs := t.stocks[home].holds
 	h := hs.get(c.Reservation.Nonce)
-	if h == nil || hs.home(h) != "" {
+	if h == nil || hs.away(h) {
 		return StepRefused(c.Op, StateNone)
 	}
 	state := h.state
@@ -50,7 +50,7 @@ type stepLine struct {
 func (t *Turn) stepLines(home int, h *hold) []stepLine {
 	lines := t.linesOf(nil, home, h)
 	last := ""
-	for _, l := range t.stocks[home].holds.others(h) {
+	for _, l := range t.stocks[home].holds.restOf(h).others {
 		if l.SKU == last {
 			continue
 		}
@@ -67,7 +67,7 @@ func (t *Turn) stepLines(home int, h *hold) []stepLine {
 
 func (t *Turn) linesOf(lines []stepLine, stock int, h *hold) []stepLine {
 	s := t.stocks[stock]
-	for i := range s.holds.lines(h) {
+	for i := range s.holds.countLines(h) {
 		level, l := s.holds.line(h, i)
 		lines = append(lines, stepLine{stock, s.level(int(level)).key.Value(), *l})
 	}
@@ -179,7 +179,7 @@ func (t *Turn) onHandFor(lines []stepLine, asked []int64) Refusal {
 // state and the answer can be read from the record.
 func (t *Turn) takeStep(c *Command, h *hold, state ReservationState, lines []stepLine, asked []int64) {
 	act := t.begin(c)
-	act.Reservation, act.Owner = c.Reservation, t.stocks[t.stock(c.Reservation.Home)].holds.owner(h)
+	act.Reservation, act.Owner = c.Reservation, t.stocks[t.stock(c.Reservation.Home)].holds.restOf(h).owner
 	var open int64
 	for i := range lines {
 		l := &lines[i]
@@ -269,19 +269,20 @@ func (t *Turn) ReservationView(ref ReservationRef) (v ReservationView, ok bool) 
 	home := t.stock(ref.Home)
 	hs := t.stocks[home].holds
 	h := hs.get(ref.Nonce)
-	if h == nil || hs.home(h) != "" {
+	if h == nil || hs.away(h) {
 		return v, false
 	}
-	v = ReservationView{Ref: ref, State: h.state, Owner: hs.owner(h), ExpiresAt: h.deadline}
+	rest := hs.restOf(h)
+	v = ReservationView{Ref: ref, State: h.state, Owner: rest.owner, ExpiresAt: h.deadline}
 	if h.state == Active && h.deadline <= max(t.now, t.stocks[home].freedThrough) {
 		// Its other SKUs may have written it out before this one.
 		v.State = Expired
-		for i := range hs.lines(h) {
+		for i := range hs.countLines(h) {
 			level, l := hs.line(h, i)
 			location := t.stocks[home].level(int(level)).key.Value().Location
 			v.Lines = append(v.Lines, t.lineView(home, location, LineStatus{Quantity: l.Quantity}))
 		}
-		for _, l := range hs.others(h) {
+		for _, l := range rest.others {
 			v.Lines = append(v.Lines, t.lineView(t.stock(l.SKU), l.Location, LineStatus{Quantity: l.Quantity}))
 		}
 		return v, true

@@ -115,7 +115,7 @@ func (s *Stock) Participants(nonce uint64) (skus []string, ok bool) {
 	if h == nil {
 		return nil, false
 	}
-	for _, l := range s.holds.others(h) {
+	for _, l := range s.holds.restOf(h).others {
 		if n := len(skus); n == 0 || skus[n-1] != l.SKU {
 			skus = append(skus, l.SKU)
 		}

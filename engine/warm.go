@@ -1,7 +1,9 @@
 package engine
 
+import "cmp"
+
 // WarmStages is how many stages [Stock.Warm] has.
-const WarmStages = 3
+const WarmStages = 4
 
 // Warm reads a little of what a command will need, and changes nothing. Whoever has commands on many
 // stocks calls it on all of them, stage by stage, before the first is decided: what one stage reads
@@ -26,13 +28,33 @@ func (s *Stock) Warm(stage int, nonce uint64) (sum uint64) {
 		return sum
 	case hs == nil:
 		return 0
+	case stage == 2:
+		if n := len(hs.queue.first); n > 0 {
+			sum += uint64(hs.queue.first[n-1].at)
+		}
+		if n := len(hs.changed); n > 0 {
+			sum += uint64(hs.changed[n-1])
+		}
+		if hs.more != nil {
+			sum += uint64(hs.more.rests.made)
+		}
+		return sum
 	}
-	sum = hs.at(hs.used).nonce
-	if n := len(hs.queue.first); n > 0 {
-		sum += uint64(hs.queue.first[n-1].at)
+	return hs.warmNext(nonce)
+}
+
+// warmNext reads where the next hold goes, or where one is that is there already.
+func (hs *holds) warmNext(nonce uint64) (sum uint64) {
+	p := hs.free
+	if p == 0 {
+		p = hs.used
 	}
-	if n := len(hs.changed); n > 0 {
-		sum += uint64(hs.changed[n-1])
+	sum = hs.at(p).nonce
+	if hs.more == nil {
+		return sum
+	}
+	if p := cmp.Or(hs.more.rests.free, hs.more.rests.made); p != 0 {
+		sum += uint64(hs.more.rests.at(p).next)
 	}
 	if nonce != 0 && hs.indexed() {
 		sum += hs.more.index.glance(nonce)

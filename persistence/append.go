@@ -22,8 +22,8 @@ func (s *Store) partitionOf(sku string) int {
 func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(error) }) (uint64, error) {
 	p := &s.partitions[s.partitionOf(r.SKUs[0])]
 	if len(r.SKUs) > 1 {
-		unlock := s.lockAll(r)
-		defer unlock()
+		s.lockAll(r)
+		defer s.unlockAll(r)
 	} else {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -54,10 +54,13 @@ func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(err
 // record.
 const bufferKept = 64 << 10
 
-// lockAll locks the partitions of a record in ascending order and returns what unlocks them.
-func (s *Store) lockAll(r *engine.Record) (unlock func()) {
+// lockAll locks the partitions of a record in ascending order.
+func (s *Store) lockAll(r *engine.Record) {
 	s.eachPartition(r, func(p *partition) { p.mu.Lock() })
-	return func() { s.eachPartition(r, func(p *partition) { p.mu.Unlock() }) }
+}
+
+func (s *Store) unlockAll(r *engine.Record) {
+	s.eachPartition(r, func(p *partition) { p.mu.Unlock() })
 }
 
 // eachPartition calls f with every partition that a record has SKUs of. The SKUs come in order of

@@ -87,12 +87,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "visits-in-any-order", what: "a command over several items takes them in the order of its lines",
-		file: "actors/visit.go", old: "	slices.SortFunc(skus, func(a, b string) int {\n", new: "	slices.SortFunc([]string{}, func(a, b string) int {\n",
+		file: "actors/visit.go", old: "	slices.SortFunc(v.stops, stop.compare)\n", new: "	slices.SortFunc([]stop{}, stop.compare)\n",
 		by: finder{"./actors", "TestVisitsAreAtomicAndNeverStick"},
 	},
 	{
 		name: "visit-without-hold", what: "an item goes on with others while a command over several still visits",
-		file: "actors/visit.go", old: "	if v.reached < len(v.cells) {\n		c.hold()\n", new: "	if v.reached < len(v.cells) {\n		c.hold()\n		defer c.resume()\n",
+		file: "actors/visit.go", old: "		v.reached++\n	}\n	v.cells[last].post(v)", new: "		defer v.cells[v.reached].resume()\n		v.reached++\n	}\n	v.cells[last].post(v)",
 		by: finder{"./actors", "TestVisitsAreAtomicAndNeverStick"},
 	},
 	{
