@@ -52,6 +52,8 @@ const (
 	catalogPageSKUs = 64
 	// slotsAtFirst is how many slots a shard of the table of keys begins with.
 	slotsAtFirst = 16
+	// keysGathered is how many keys recovery gathers before it files them, of 16 bytes each.
+	keysGathered = 1 << 20
 	// replayRecords and replayBytes bound a piece of the log that recovery goes through at once: what
 	// its records need is read ahead, and has to fit into the processor's cache.
 	replayRecords = 256

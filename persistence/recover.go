@@ -20,7 +20,7 @@ func (s *Store) recover() error {
 	if r.through, err = s.snapshots.Through(); err != nil {
 		return err
 	}
-	if err := s.loadBuckets(); err != nil {
+	if err := s.loadBuckets(&r.keys); err != nil {
 		return err
 	}
 	if err := s.loadReaders(); err != nil {
@@ -109,7 +109,7 @@ func (s *Store) refuseWithoutLog() error {
 }
 
 // loadBuckets learns what the history has, and its keys as far as they are to be remembered.
-func (s *Store) loadBuckets() error {
+func (s *Store) loadBuckets(keys *gatheredKeys) error {
 	buckets, err := s.snapshots.Buckets()
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (s *Store) loadBuckets() error {
 		if b.LastTime < newest.LastTime-KeyWindowMax.Milliseconds() {
 			continue
 		}
-		err := s.snapshots.Keys(b.Number, func(k snapshot.Key) { s.recall.put(k.Hash, k.Index, engine.Time(b.LastTime)) })
+		err := s.snapshots.Keys(b.Number, func(k snapshot.Key) { keys.put(k.Hash, k.Index, engine.Time(b.LastTime)) })
 		if err != nil {
 			return fmt.Errorf("load keys of history bucket %d: %w", b.Number, err)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // recovery brings the snapshots up to the end of the log. It goes through the log in pieces. One
-// goroutine reads them, sees that their places in the books follow each other, files their keys and
+// goroutine reads them, sees that their places in the books follow each other, gathers their keys and
 // finds their items; another applies them.
 //
 // With many items nearly everything that a record touches is not in the processor's cache. So both
@@ -29,7 +29,7 @@ type recovery struct {
 
 	// Of the goroutine that reads.
 	skim codec.Skim
-	keys []filedKey
+	keys gatheredKeys
 	open *piece // is being filled
 
 	free, full chan *piece
@@ -37,12 +37,6 @@ type recovery struct {
 	stopped    bool
 	dead       chan struct{} // is closed when applying failed, with err
 	err        error
-}
-
-// filedKey is a key that leads to a record.
-type filedKey struct {
-	hash, index uint64
-	at          engine.Time
 }
 
 // piece is some records of the log that their items may lack.
@@ -69,7 +63,7 @@ type replayedItem struct {
 func newRecovery(s *Store) *recovery {
 	r := &recovery{
 		store: s, items: newItemTable(), free: make(chan *piece, replayPieces), full: make(chan *piece, replayPieces),
-		dead: make(chan struct{}), open: newPiece(), scanAt: s.o.scanFrom,
+		dead: make(chan struct{}), open: newPiece(), scanAt: s.o.scanFrom, keys: gatheredKeys{recall: s.recall},
 	}
 	for range replayPieces - 1 {
 		r.free <- newPiece()
@@ -109,13 +103,13 @@ func (r *recovery) replay(index uint64, record []byte) error {
 	}
 	s.lastTime.Store(max(s.lastTime.Load(), int64(e.Time)))
 	if index > s.converted.Load() {
-		eachSkimmedKey(e, func(hash uint64) { r.keys = append(r.keys, filedKey{hash, index, e.Time}) })
+		eachSkimmedKey(e, func(hash uint64) { r.keys.put(hash, index, e.Time) })
 	}
 	if index > r.through {
 		r.records++
 		p.add(index, e)
 	}
-	if len(p.records) == replayRecords || len(p.bytes) >= replayBytes || len(r.keys) >= replayRecords {
+	if len(p.records) == replayRecords || len(p.bytes) >= replayBytes {
 		return r.hand()
 	}
 	return nil
@@ -147,18 +141,8 @@ func (p *piece) add(index uint64, e *codec.Skim) {
 	p.records = append(p.records, replayed{index, len(p.bytes), len(p.items)})
 }
 
-// hand files the keys of the piece, finds its items, and hands it on.
+// hand finds the items of the piece, and hands it on.
 func (r *recovery) hand() error {
-	w := uint64(0)
-	for i := range r.keys {
-		w += r.store.Warm(r.keys[i].hash)
-	}
-	for i := range r.keys {
-		k := &r.keys[i]
-		r.store.recall.put(k.hash, k.index, k.at)
-	}
-	r.keys = r.keys[:0]
-	r.warmth += w
 	p := r.open
 	if len(p.records) == 0 {
 		return nil
@@ -246,11 +230,12 @@ func (r *recovery) scan() error {
 	})
 }
 
-// finish waits until everything is applied.
+// finish files what keys wait, and waits until everything is applied.
 func (r *recovery) finish() error {
 	if err := r.hand(); err != nil {
 		return err
 	}
+	r.keys.file()
 	return r.stop()
 }
 
