@@ -35,7 +35,8 @@ type SkimmedAct struct {
 // Read skims an entry; the memory of the last one is used again. After an error it holds nothing of
 // use.
 func (s *Skim) Read(b []byte) error {
-	r := newReader(b, EntryBytesMax, nil)
+	var r reader
+	r.begin(b, EntryBytesMax, nil)
 	r.head(KindRecord, recordVersion)
 	if r.byte() > entryFlags {
 		r.fail("unknown flag")
