@@ -58,6 +58,8 @@ const (
 	// its records need is read ahead, and has to fit into the processor's cache.
 	replayRecords = 256
 	replayBytes   = 64 << 10
+	// replayBytesKept is how many bytes a record has at most of which the decoded form's memory is kept.
+	replayBytesKept = 1 << 10
 	// replayPieces is how many pieces may be on their way from the log to the items.
 	replayPieces = 4
 	// backupTimeMax is how long a backup may take, and one in backupLogShare of what the log may have

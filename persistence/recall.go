@@ -287,6 +287,9 @@ func homeOf(rec *engine.Record, act *engine.Act) string {
 	if act.Reservation.Nonce != 0 {
 		return act.Reservation.Home
 	}
+	if len(act.Events) == 0 {
+		return "" // The engine writes no such act, but a log may have it.
+	}
 	return rec.SKUs[act.Events[0].Stock]
 }
 

@@ -168,18 +168,19 @@ func (r *recovery) capture(captured chan<- []image, stop <-chan struct{}) {
 	for rest := r.items.all; len(rest) > 0; {
 		piece := make([]image, 0, replayRecords)
 		for ; len(piece) < cap(piece) && len(rest) > 0; rest = rest[1:] {
-			if rest[0].stock == nil {
+			at := rest[0].replayed
+			if at == nil {
 				continue
 			}
 			im := image{item: rest[0]}
-			if im.err = im.item.stock.Check(); im.err == nil {
-				if !im.item.dirty || !im.item.stock.Exists() {
+			if im.err = at.stock.Check(); im.err == nil {
+				if !at.dirty || !at.stock.Exists() {
 					continue
 				}
-				for im.item.stock.Capture(&im.Image, recoveredHolds) {
+				for at.stock.Capture(&im.Image, recoveredHolds) {
 				}
 			}
-			im.item.stock = nil
+			at.stock = nil
 			piece = append(piece, im)
 		}
 		select {
@@ -198,7 +199,7 @@ func (r *recovery) write(captured <-chan []image) error {
 			if im.err != nil {
 				return fmt.Errorf("a broken invariant after recovery: %w", im.err)
 			}
-			if _, err := s.snapshots.Save(&im.Image, im.item.last, im.item.note); err != nil {
+			if _, err := s.snapshots.Save(&im.Image, im.item.replayed.last, im.item.note); err != nil {
 				return fmt.Errorf("recover item %q: %w", im.SKU, err)
 			}
 		}

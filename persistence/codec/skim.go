@@ -36,6 +36,30 @@ type SkimmedAct struct {
 // use.
 func (s *Skim) Read(b []byte) error {
 	var r reader
+	s.begin(&r, b)
+	for range r.count(actBytesMin) {
+		s.Acts = append(s.Acts, SkimmedAct{})
+		if s.act(&r, &s.Acts[len(s.Acts)-1]); r.err != nil {
+			break
+		}
+	}
+	if err := r.end(); err != nil {
+		return fmt.Errorf("skim entry: %w", err)
+	}
+	return nil
+}
+
+// Head reads what comes before the acts, and looks at nothing else.
+func (s *Skim) Head(b []byte) error {
+	var r reader
+	if s.begin(&r, b); r.err != nil {
+		return fmt.Errorf("skim head of entry: %w", r.err)
+	}
+	return nil
+}
+
+// begin reads what comes before the acts.
+func (s *Skim) begin(r *reader, b []byte) {
 	r.begin(b, EntryBytesMax, nil)
 	r.head(KindRecord, recordVersion)
 	if r.byte() > entryFlags {
@@ -54,16 +78,6 @@ func (s *Skim) Read(b []byte) error {
 			break
 		}
 	}
-	for range r.count(actBytesMin) {
-		s.Acts = append(s.Acts, SkimmedAct{})
-		if s.act(&r, &s.Acts[len(s.Acts)-1]); r.err != nil {
-			break
-		}
-	}
-	if err := r.end(); err != nil {
-		return fmt.Errorf("skim entry: %w", err)
-	}
-	return nil
 }
 
 // act is reader.act, with less to keep.
