@@ -115,9 +115,7 @@ func (r *recovery) replay(index uint64, record []byte) error {
 	if err := s.follow(index, e.Positions); err != nil {
 		return err
 	}
-	if now := int64(e.Time); now > s.lastTime.Load() {
-		s.lastTime.Store(now)
-	}
+	s.lastTime.Store(max(s.lastTime.Load(), int64(e.Time)))
 	switch {
 	case index > r.through:
 		r.records++
