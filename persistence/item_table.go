@@ -29,6 +29,14 @@ func (t *itemTable) hash(sku []byte) uint64 { return maphash.Bytes(t.seed, sku) 
 // glance reads where a search begins. The result means nothing.
 func (t *itemTable) glance(hash uint64) uint64 { return t.slots[hash&uint64(len(t.slots)-1)].hash }
 
+// glanceAtItem reads what a search probably finds, and its name. The result means nothing.
+func (t *itemTable) glanceAtItem(hash uint64) uint64 {
+	if s := &t.slots[hash&uint64(len(t.slots)-1)]; s.item != nil && s.item.sku != "" {
+		return uint64(s.item.sku[0])
+	}
+	return 0
+}
+
 // get returns an item, or nil.
 func (t *itemTable) get(hash uint64, sku []byte) *recovered {
 	mask := uint64(len(t.slots) - 1)

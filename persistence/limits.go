@@ -57,10 +57,14 @@ const (
 	catalogPageSKUs = 64
 	// slotsAtFirst is how many slots a shard of the table of keys begins with.
 	slotsAtFirst = 16
+	// keysGathered is how many keys recovery gathers before it files them, of 16 bytes each.
+	keysGathered = 1 << 20
 	// replayRecords and replayBytes bound a piece of the log that recovery goes through at once: what
 	// its records need is read ahead, and has to fit into the processor's cache.
 	replayRecords = 256
 	replayBytes   = 64 << 10
+	// replayBytesKept is how many bytes a record has at most of which the decoded form's memory is kept.
+	replayBytesKept = 1 << 10
 	// replayPieces is how many pieces may be on their way from the log to the items.
 	replayPieces = 4
 	// backupTimeMax is how long a backup may take, and one in backupLogShare of what the log may have

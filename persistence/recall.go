@@ -83,12 +83,20 @@ func spice(sku string, n uint64) uint64 {
 // put files an index under a hash, at a time that never goes back.
 func (r *recall) put(hash, index uint64, now engine.Time) {
 	g := r.young.Load()
-	if n := g.count.Load(); n == 0 || n >= r.capacity || now-g.began > engine.Time((KeyWindowMax/2).Milliseconds()) {
+	if r.due(0, now) {
 		g = r.turn(now)
 	}
 	if g.shards[hash>>56].put(hash, index) {
 		g.count.Add(1)
 	}
+}
+
+// due reports whether another generation should begin with the next key, when so many keys wait to be
+// put into the young one.
+func (r *recall) due(waiting int64, now engine.Time) bool {
+	g := r.young.Load()
+	n := g.count.Load() + waiting
+	return n == 0 || n >= r.capacity || now-g.began > engine.Time((KeyWindowMax/2).Milliseconds())
 }
 
 // turn makes room, if the older generation may go, and returns the young one.
@@ -156,25 +164,49 @@ func (r *recall) size() int64 {
 func (t *table) put(key, index uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	slots := t.load()
-	if 4*(t.used+1) > 3*len(slots) {
-		larger := make([]slot, max(slotsAtFirst, (len(slots)+len(slots)/4)/slotsLine*slotsLine))
-		for i := 0; i < len(larger); i += slotsPage {
-			larger[i].key.Store(0) // A page of memory that is read before it is written is faulted in twice.
-		}
-		for i := range slots {
-			if key := slots[i].key.Load(); key != 0 {
-				place(larger, key, slots[i].index.Load())
-			}
-		}
-		slots = larger
-		t.slots.Store(&slots)
-	}
-	if !place(slots, key, index) {
+	if !place(t.room(1), key, index) {
 		return false
 	}
 	t.used++
 	return true
+}
+
+// putAll puts what was gathered for the shard, and returns how many keys are new. It reads where they go
+// before it puts the first, so that the processor waits for all of them at once.
+func (t *table) putAll(keys []gatheredKey) (fresh int, warmth uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	slots := t.room(len(keys))
+	for i := range keys {
+		warmth += slots[slotOf(slots, keys[i].hash)].key.Load()
+	}
+	for i := range keys {
+		if place(slots, keys[i].hash, keys[i].index) {
+			fresh++
+		}
+	}
+	t.used += fresh
+	return fresh, warmth
+}
+
+// room returns the slots, with room for n more keys.
+func (t *table) room(n int) []slot {
+	slots := t.load()
+	if 4*(t.used+n) <= 3*len(slots) {
+		return slots
+	}
+	lines := max(slotsAtFirst, len(slots)+len(slots)/4, 4*(t.used+n)/3+slotsLine) / slotsLine
+	larger := make([]slot, lines*slotsLine)
+	for i := 0; i < len(larger); i += slotsPage {
+		larger[i].key.Store(0) // A page of memory that is read before it is written is faulted in twice.
+	}
+	for i := range slots {
+		if key := slots[i].key.Load(); key != 0 {
+			place(larger, key, slots[i].index.Load())
+		}
+	}
+	t.slots.Store(&larger)
+	return larger
 }
 
 func (t *table) load() []slot {
@@ -259,6 +291,9 @@ func eachKey(rec *engine.Record, f func(hash uint64)) {
 func homeOf(rec *engine.Record, act *engine.Act) string {
 	if act.Reservation.Nonce != 0 {
 		return act.Reservation.Home
+	}
+	if len(act.Events) == 0 {
+		return "" // The engine writes no such act, but a log may have it.
 	}
 	return rec.SKUs[act.Events[0].Stock]
 }

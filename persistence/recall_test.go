@@ -141,3 +141,57 @@ func TestRecallTakesNoMoreThanItsMemory(t *testing.T) {
 		}
 	}
 }
+
+// Keys that are gathered first end where they would have, one by one: in the same generation, with the
+// same record, and nothing but they.
+func TestGatheredKeysAgainstOneByOne(t *testing.T) {
+	seed := drawSeed(t)
+	rng := rand.New(rand.NewPCG(seed, 2))
+	for round := range 20 {
+		const window = 10 * time.Minute
+		bytes := []int64{1, 200_000, 1 << 30}[rng.IntN(3)]
+		one, many := newRecall(bytes, window), newRecall(bytes, window)
+		gathered := gatheredKeys{recall: many}
+		now, puts := engine.Time(1_800_000_000_000), 1+rng.IntN(20_000)
+		if round == 0 {
+			puts = keysGathered + 100_000 // More than are gathered at once.
+		}
+		pace := []int{1, 5, 5_000}[rng.IntN(3)] // milliseconds between keys
+		var hashes []uint64
+		for i := range uint64(puts) {
+			now += engine.Time(rng.IntN(2 * pace))
+			hash := rng.Uint64() | 1
+			if len(hashes) > 0 && rng.IntN(10) == 0 {
+				hash = hashes[rng.IntN(len(hashes))]
+			}
+			hashes = append(hashes, hash)
+			one.put(hash, i, now)
+			gathered.put(hash, i, now)
+			if rng.IntN(5000) == 0 {
+				gathered.file()
+			}
+		}
+		gathered.file()
+		for _, hash := range hashes {
+			want, wanted := one.get(hash)
+			got, found := many.get(hash)
+			if got != want || found != wanted {
+				t.Fatalf("of %d keys %x leads to record %d (%v), one by one to %d (%v)", puts, hash, got, found, want, wanted)
+			}
+		}
+		if one.size() != many.size() || one.floor() != many.floor() {
+			t.Fatalf("of %d keys %d are held since %d, one by one %d since %d", puts, many.size(), many.floor(), one.size(), one.floor())
+		}
+	}
+}
+
+// A key that there is room for is put without any memory.
+func TestRecallPutsWithoutAllocating(t *testing.T) {
+	r := newRecall(1<<20, time.Minute)
+	for i := range uint64(100) {
+		r.put(i+1, i, 1)
+	}
+	if n := testing.AllocsPerRun(100, func() { r.put(50, 1, 1) }); n != 0 {
+		t.Errorf("putting a key allocates %v times", n)
+	}
+}

@@ -20,7 +20,7 @@ func (s *Store) recover() error {
 	if r.through, err = s.snapshots.Through(); err != nil {
 		return err
 	}
-	if err := s.loadBuckets(); err != nil {
+	if err := s.loadBuckets(&r.keys); err != nil {
 		return err
 	}
 	if err := s.loadReaders(); err != nil {
@@ -109,7 +109,7 @@ func (s *Store) refuseWithoutLog() error {
 }
 
 // loadBuckets learns what the history has, and its keys as far as they are to be remembered.
-func (s *Store) loadBuckets() error {
+func (s *Store) loadBuckets(keys *gatheredKeys) error {
 	buckets, err := s.snapshots.Buckets()
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (s *Store) loadBuckets() error {
 		if b.LastTime < newest.LastTime-KeyWindowMax.Milliseconds() {
 			continue
 		}
-		err := s.snapshots.Keys(b.Number, func(k snapshot.Key) { s.recall.put(k.Hash, k.Index, engine.Time(b.LastTime)) })
+		err := s.snapshots.Keys(b.Number, func(k snapshot.Key) { keys.put(k.Hash, k.Index, engine.Time(b.LastTime)) })
 		if err != nil {
 			return fmt.Errorf("load keys of history bucket %d: %w", b.Number, err)
 		}
@@ -168,18 +168,19 @@ func (r *recovery) capture(captured chan<- []image, stop <-chan struct{}) {
 	for rest := r.items.all; len(rest) > 0; {
 		piece := make([]image, 0, replayRecords)
 		for ; len(piece) < cap(piece) && len(rest) > 0; rest = rest[1:] {
-			if rest[0].stock == nil {
+			at := rest[0].replayed
+			if at == nil {
 				continue
 			}
 			im := image{item: rest[0]}
-			if im.err = im.item.stock.Check(); im.err == nil {
-				if !im.item.dirty || !im.item.stock.Exists() {
+			if im.err = at.stock.Check(); im.err == nil {
+				if !at.dirty || !at.stock.Exists() {
 					continue
 				}
-				for im.item.stock.Capture(&im.Image, recoveredHolds) {
+				for at.stock.Capture(&im.Image, recoveredHolds) {
 				}
 			}
-			im.item.stock = nil
+			at.stock = nil
 			piece = append(piece, im)
 		}
 		select {
@@ -198,7 +199,7 @@ func (r *recovery) write(captured <-chan []image) error {
 			if im.err != nil {
 				return fmt.Errorf("a broken invariant after recovery: %w", im.err)
 			}
-			if _, err := s.snapshots.Save(&im.Image, im.item.last, im.item.note); err != nil {
+			if _, err := s.snapshots.Save(&im.Image, im.item.replayed.last, im.item.note); err != nil {
 				return fmt.Errorf("recover item %q: %w", im.SKU, err)
 			}
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 // recovery brings the snapshots up to the end of the log. It goes through the log in pieces. One
-// goroutine reads them, sees that their places in the books follow each other, files their keys and
-// finds their items; another applies them.
+// goroutine reads them, sees that their places in the books follow each other, finds their items,
+// decodes them and gathers their keys; another applies them.
 //
 // With many items nearly everything that a record touches is not in the processor's cache. So both
 // read a little of what a whole piece needs before they begin with its first record: the processor
@@ -28,21 +28,18 @@ type recovery struct {
 	warmth  uint64 // of no meaning; it keeps the reads ahead from being left out
 
 	// Of the goroutine that reads.
-	skim codec.Skim
-	keys []filedKey
-	open *piece // is being filled
+	skim    codec.Skim
+	decoder codec.Decoder
+	keys    gatheredKeys
+	open    *piece        // is being filled
+	skus    []skimmedItem // of its records
+	names   []string      // of the same
 
 	free, full chan *piece
 	applier    sync.WaitGroup
 	stopped    bool
 	dead       chan struct{} // is closed when applying failed, with err
 	err        error
-}
-
-// filedKey is a key that leads to a record.
-type filedKey struct {
-	hash, index uint64
-	at          engine.Time
 }
 
 // piece is some records of the log that their items may lack.
@@ -52,24 +49,29 @@ type piece struct {
 	items   []replayedItem
 }
 
-// replayed is a record of a piece: where its bytes and its items end.
+// replayed is a record of a piece: where its bytes and its items end, and what it says.
 type replayed struct {
 	index      uint64
 	end, items int
+	entry      codec.Entry
 }
 
-// replayedItem is an item of a record. nonce is a reservation that the record is about.
+// replayedItem is an item of a record.
 type replayedItem struct {
-	sku   []byte // in the bytes of the piece
-	hash  uint64
-	nonce uint64
-	item  *recovered
+	item  *replayedStock
+	nonce uint64 // of the reservation that the record is about, if it is one
+}
+
+// skimmedItem is an item of a record before it is found.
+type skimmedItem struct {
+	sku  []byte // in the bytes of the piece
+	hash uint64
 }
 
 func newRecovery(s *Store) *recovery {
 	r := &recovery{
 		store: s, items: newItemTable(), free: make(chan *piece, replayPieces), full: make(chan *piece, replayPieces),
-		dead: make(chan struct{}), open: newPiece(), scanAt: s.o.scanFrom,
+		dead: make(chan struct{}), open: newPiece(), scanAt: s.o.scanFrom, keys: gatheredKeys{recall: s.recall},
 	}
 	for range replayPieces - 1 {
 		r.free <- newPiece()
@@ -88,34 +90,40 @@ func (r *recovery) replay(index uint64, record []byte) error {
 	if r.last == 0 && index > r.through+1 {
 		return s.lacks("the snapshots cover the log through", r.through, index)
 	}
-	p := r.open
+	p, e := r.open, &r.skim
 	from := len(p.bytes)
-	if index > r.through {
+	var err error
+	if index > r.through { // It is decoded with the rest of the piece.
 		p.bytes = append(p.bytes, record...)
 		record = p.bytes[from:]
+		err = e.Head(record)
+	} else {
+		err = e.Read(record)
 	}
-	e := &r.skim
-	if err := e.Read(record); err != nil {
+	if err != nil {
 		return fmt.Errorf("decode record %d: %w", index, err)
 	}
 	r.last = index
-	if e.Epoch < s.epoch {
+	if e.Epoch < s.epoch { // Of an owner that had lost the partition when it wrote.
 		p.bytes = p.bytes[:from]
-		return nil // Of an owner that had lost the partition when it wrote.
+		if err := e.Read(record); err != nil {
+			return fmt.Errorf("decode record %d: %w", index, err)
+		}
+		return nil
 	}
 	s.epoch = e.Epoch
 	if err := s.follow(index, e.Positions); err != nil {
 		return err
 	}
 	s.lastTime.Store(max(s.lastTime.Load(), int64(e.Time)))
-	if index > s.converted.Load() {
-		eachSkimmedKey(e, func(hash uint64) { r.keys = append(r.keys, filedKey{hash, index, e.Time}) })
-	}
-	if index > r.through {
+	switch {
+	case index > r.through:
 		r.records++
-		p.add(index, e)
+		r.add(index, e)
+	case index > s.converted.Load():
+		eachSkimmedKey(e, func(hash uint64) { r.keys.put(hash, index, e.Time) })
 	}
-	if len(p.records) == replayRecords || len(p.bytes) >= replayBytes || len(r.keys) >= replayRecords {
+	if len(p.records) == replayRecords || len(p.bytes) >= replayBytes {
 		return r.hand()
 	}
 	return nil
@@ -136,34 +144,29 @@ func (s *Store) follow(index uint64, positions []codec.Position) error {
 	return nil
 }
 
-func (p *piece) add(index uint64, e *codec.Skim) {
-	nonce := uint64(0)
-	if len(e.Acts) > 0 {
-		nonce = e.Acts[0].Nonce
-	}
+// add adds a record to the open piece, whose bytes have it already.
+func (r *recovery) add(index uint64, e *codec.Skim) {
+	p := r.open
 	for _, sku := range e.SKUs {
-		p.items = append(p.items, replayedItem{sku: sku, nonce: nonce})
+		r.skus = append(r.skus, skimmedItem{sku: sku})
 	}
-	p.records = append(p.records, replayed{index, len(p.bytes), len(p.items)})
+	if n := len(p.records); n < cap(p.records) {
+		p.records = p.records[:n+1] // With the memory of the entry that was there.
+	}
+	rec := &p.records[len(p.records)-1]
+	rec.index, rec.end, rec.items = index, len(p.bytes), len(r.skus)
 }
 
-// hand files the keys of the piece, finds its items, and hands it on.
+// hand finds the items of the piece, decodes it, and hands it on.
 func (r *recovery) hand() error {
-	w := uint64(0)
-	for i := range r.keys {
-		w += r.store.Warm(r.keys[i].hash)
-	}
-	for i := range r.keys {
-		k := &r.keys[i]
-		r.store.recall.put(k.hash, k.index, k.at)
-	}
-	r.keys = r.keys[:0]
-	r.warmth += w
 	p := r.open
 	if len(p.records) == 0 {
 		return nil
 	}
 	if err := r.find(p); err != nil {
+		return err
+	}
+	if err := r.decode(p); err != nil {
 		return err
 	}
 	select {
@@ -181,38 +184,71 @@ func (r *recovery) hand() error {
 
 // find finds the items of a piece, and loads those that are new.
 func (r *recovery) find(p *piece) error {
-	for i := range p.items {
-		p.items[i].hash = r.items.hash(p.items[i].sku)
+	for i := range r.skus {
+		r.skus[i].hash = r.items.hash(r.skus[i].sku)
 	}
 	w := uint64(0)
-	for i := range p.items {
-		w += r.items.glance(p.items[i].hash)
+	for i := range r.skus {
+		w += r.items.glance(r.skus[i].hash)
+	}
+	for i := range r.skus {
+		w += r.items.glanceAtItem(r.skus[i].hash)
 	}
 	r.warmth += w
-	for i := range p.items {
-		ri := &p.items[i]
-		if ri.item = r.items.get(ri.hash, ri.sku); ri.item == nil {
-			ri.item = &recovered{sku: string(ri.sku)}
-			r.items.put(ri.hash, ri.item)
+	for i := range r.skus {
+		si := &r.skus[i]
+		it := r.items.get(si.hash, si.sku)
+		if it == nil {
+			it = &recovered{sku: string(si.sku)}
+			r.items.put(si.hash, it)
 		}
-		if ri.item.stock == nil {
-			if err := r.load(ri.item); err != nil {
+		if it.replayed == nil {
+			if err := r.load(it); err != nil {
 				return err
 			}
 		}
+		p.items = append(p.items, replayedItem{item: it.replayed})
+		r.names = append(r.names, it.sku)
 	}
+	r.skus = r.skus[:0]
 	return r.scan()
+}
+
+// decode decodes the records of a piece, and gathers their keys.
+func (r *recovery) decode(p *piece) error {
+	converted := r.store.converted.Load()
+	from, items := 0, 0
+	for i := range p.records {
+		rec := &p.records[i]
+		if err := r.decoder.EntryOf(r.names[items:rec.items], p.bytes[from:rec.end], &rec.entry); err != nil {
+			return fmt.Errorf("decode record %d: %w", rec.index, err)
+		}
+		record := &rec.entry.Record
+		if rec.index > converted {
+			eachKey(record, func(hash uint64) { r.keys.put(hash, rec.index, record.Time) })
+		}
+		if len(record.Acts) > 0 {
+			for j := items; j < rec.items; j++ {
+				p.items[j].nonce = record.Acts[0].Reservation.Nonce
+			}
+		}
+		from, items = rec.end, rec.items
+	}
+	r.names = r.names[:0]
+	return nil
 }
 
 // load takes an item from the snapshots, or from what was scanned of them.
 func (r *recovery) load(it *recovered) (err error) {
 	r.loaded++
+	at := new(replayedStock)
 	if it.rows != nil {
-		it.stock, it.last, it.note, err = r.store.snapshots.Restore(it.sku, it.rows)
+		at.stock, at.last, it.note, err = r.store.snapshots.Restore(it.sku, it.rows)
 		it.rows = nil
 	} else {
-		it.stock, it.last, it.note, err = r.store.snapshots.Load(it.sku)
+		at.stock, at.last, it.note, err = r.store.snapshots.Load(it.sku)
 	}
+	it.replayed = at
 	return err
 }
 
@@ -246,11 +282,12 @@ func (r *recovery) scan() error {
 	})
 }
 
-// finish waits until everything is applied.
+// finish files what keys wait, and waits until everything is applied.
 func (r *recovery) finish() error {
 	if err := r.hand(); err != nil {
 		return err
 	}
+	r.keys.file()
 	return r.stop()
 }
 
@@ -273,19 +310,27 @@ func (r *recovery) applyAll() {
 			close(r.dead)
 			return
 		}
-		clear(p.items)
-		p.bytes, p.records, p.items = p.bytes[:0], p.records[:0], p.items[:0]
+		p.empty()
 		r.free <- p
 	}
 }
 
+// empty empties the piece, and keeps its memory but for what large records took.
+func (p *piece) empty() {
+	from := 0
+	for i := range p.records {
+		if rec := &p.records[i]; rec.end-from > replayBytesKept {
+			rec.entry = codec.Entry{}
+		}
+		from = p.records[i].end
+	}
+	p.bytes, p.records, p.items = p.bytes[:0], p.records[:0], p.items[:0]
+}
+
 // applier applies records to their items.
 type applier struct {
-	decoder codec.Decoder
-	entry   codec.Entry
-	skus    []string
-	stocks  []*engine.Stock
-	warmth  uint64
+	stocks []*engine.Stock
+	warmth uint64
 }
 
 func (a *applier) apply(p *piece) error {
@@ -299,22 +344,22 @@ func (a *applier) apply(p *piece) error {
 		}
 	}
 	a.warmth += w
-	from, items := 0, 0
-	for _, rec := range p.records {
-		if err := a.one(rec.index, p.bytes[from:rec.end], p.items[items:rec.items]); err != nil {
+	items := 0
+	for i := range p.records {
+		rec := &p.records[i]
+		if err := a.one(rec.index, &rec.entry.Record, p.items[items:rec.items]); err != nil {
 			return err
 		}
-		from, items = rec.end, rec.items
+		items = rec.items
 	}
 	return nil
 }
 
 // one applies a record to those of its items that lack it.
-func (a *applier) one(index uint64, record []byte, items []replayedItem) (err error) {
-	a.skus, a.stocks = a.skus[:0], a.stocks[:0]
+func (a *applier) one(index uint64, record *engine.Record, items []replayedItem) (err error) {
+	a.stocks = a.stocks[:0]
 	for i := range items {
 		it := items[i].item
-		a.skus = append(a.skus, it.sku)
 		var stock *engine.Stock
 		if index > it.last {
 			stock = it.stock
@@ -322,24 +367,28 @@ func (a *applier) one(index uint64, record []byte, items []replayedItem) (err er
 		}
 		a.stocks = append(a.stocks, stock)
 	}
-	if err := a.decoder.EntryOf(a.skus, record, &a.entry); err != nil {
-		return fmt.Errorf("decode record %d: %w", index, err)
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("record %d does not fit the state before it: %v", index, p)
 		}
 	}()
-	a.entry.Record.Apply(a.stocks)
+	record.Apply(a.stocks)
 	return nil
 }
 
-// recovered is an item that the log has records of beyond its snapshot.
+// recovered is an item that the log may have records of beyond its snapshot, for the goroutine that
+// reads: the one that applies has what it writes elsewhere, since the two would pull at the cache
+// line with every record.
 type recovered struct {
-	sku   string
-	rows  []byte        // of the snapshots, until the stock is made of them; nil if they were not scanned
-	stock *engine.Stock // nil until the log has a record of the item
+	sku      string
+	rows     []byte // of the snapshots, until the stock is made of them; nil if they were not scanned
+	note     *snapshot.Note
+	replayed *replayedStock // nil until the log has a record of the item
+}
+
+// replayedStock is a stock as of its last record, for the goroutine that applies.
+type replayedStock struct {
+	stock *engine.Stock
 	last  uint64
-	note  *snapshot.Note
 	dirty bool
 }

@@ -11,6 +11,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/skua-stock/skua/engine"
+	"github.com/skua-stock/skua/persistence/codec"
 )
 
 // sizes are the files of a directory, and how long they are.
@@ -64,6 +65,41 @@ func TestARecordThatDoesNotFitIsRefused(t *testing.T) {
 		}
 		if diff := gocmp.Diff(before, sizes(t, fs, log)); diff != "" {
 			t.Errorf("with %d records after it, the log was changed:\n%s", after, diff)
+		}
+	}
+}
+
+// A record that ends too early is refused although its head can be read: also one that would not be
+// applied, since its owner had lost the partition.
+func TestARecordThatEndsTooEarlyIsRefused(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		for _, after := range []int{0, 1, replayRecords + 7} {
+			fs := vfs.NewMem()
+			o := small(fs)
+			o.SegmentBytes = 8 << 20 // One segment, which is not converted.
+			d := newDriver(t, rand.New(rand.NewPCG(1, 1)), open(t, o))
+			d.do(&engine.Command{Op: engine.OpPutItem, Key: "put", SKU: "A"})
+			epoch := byte(d.store.epoch)
+			if old {
+				epoch--
+			}
+			cut := []byte{byte(codec.KindRecord), 1, 0, epoch, 0, 0, 0, 1} // No position, no SKU, and an act that is not there.
+			bad, err := d.store.wal.Append(cut, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.log = append(d.log, nil)
+			for i := range after {
+				d.do(&engine.Command{Op: engine.OpPutItem, Key: fmt.Sprint("again-", i), SKU: "A"})
+			}
+			d.durable()
+			if err := d.store.Close(); err != nil {
+				t.Fatal(err)
+			}
+			_, err = Open(dataDir, o)
+			if want := fmt.Sprintf("decode record %d", bad); err == nil || !strings.Contains(err.Error(), want) {
+				t.Fatalf("of an old owner: %v, with %d records after it: %v, want %q", old, after, err, want)
+			}
 		}
 	}
 }

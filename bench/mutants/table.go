@@ -194,12 +194,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "forget-keys-on-recovery", what: "keys of records that are in the history are not remembered after a restart",
-		file: "persistence/recover.go", old: "s.recall.put(k.Hash, k.Index, engine.Time(b.LastTime))", new: "_ = k",
+		file: "persistence/recover.go", old: "keys.put(k.Hash, k.Index, engine.Time(b.LastTime))", new: "_ = k",
 		by: storeModel,
 	},
 	{
 		name: "forget-keys-of-the-log", what: "nor those of records that are in the log",
-		file: "persistence/replay.go", old: "		r.store.recall.put(k.hash, k.index, k.at)\n", new: "		_ = k\n",
+		file: "persistence/replay.go", old: "eachKey(record, func(hash uint64) { r.keys.put(hash, rec.index, record.Time) })", new: "_ = record",
 		by: nodeCrash,
 	},
 	{

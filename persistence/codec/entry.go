@@ -123,7 +123,8 @@ func (d *Decoder) Entry(b []byte, e *Entry) error { return d.EntryOf(nil, b, e) 
 // EntryOf is Entry for one who knows the SKUs of the entry already: their names are used, where they
 // are the right ones, and need not be made.
 func (d *Decoder) EntryOf(skus []string, b []byte, e *Entry) error {
-	r := newReader(b, EntryBytesMax, &d.names)
+	var r reader
+	r.begin(b, EntryBytesMax, &d.names)
 	r.head(KindRecord, recordVersion)
 	flags := r.byte()
 	if flags > entryFlags {

@@ -15,13 +15,14 @@ type reader struct {
 	names *names // nil to remember none
 }
 
-func newReader(b []byte, limit int, ns *names) reader {
-	r := reader{b: b, names: ns}
+// begin has the reader read b, which may have so many bytes. A reader is set up where it is, for
+// a copy of it would wait until what was just written to it is in the cache.
+func (r *reader) begin(b []byte, limit int, ns *names) {
+	r.b, r.names = b, ns
 	if len(b) > limit {
 		r.err = fmt.Errorf("%w: %d bytes, at most %d", ErrMalformed, len(b), limit)
 		r.b = nil
 	}
-	return r
 }
 
 // fail keeps the first error and lets nothing more be read.

@@ -32,7 +32,8 @@ func AppendItem(dst []byte, im *engine.Image, lastIndex uint64) []byte {
 
 // DecodeItem reads an item row.
 func DecodeItem(b []byte) (im engine.Image, lastIndex uint64, err error) {
-	r := newReader(b, RowBytesMax, nil)
+	var r reader
+	r.begin(b, RowBytesMax, nil)
 	r.head(KindItem, itemVersion)
 	lastIndex = r.uvarint()
 	im.SKU = r.text()
@@ -78,7 +79,8 @@ func AppendHold(dst []byte, h *engine.HoldImage) []byte {
 
 // HoldNonce reads which hold a hold row is of, and nothing else.
 func HoldNonce(b []byte) (uint64, error) {
-	r := newReader(b, RowBytesMax, nil)
+	var r reader
+	r.begin(b, RowBytesMax, nil)
 	r.head(KindHold, holdVersion)
 	nonce := r.fixed64()
 	if r.err != nil {
@@ -89,7 +91,8 @@ func HoldNonce(b []byte) (uint64, error) {
 
 // DecodeHold reads a hold row.
 func DecodeHold(b []byte) (engine.HoldImage, error) {
-	r := newReader(b, RowBytesMax, nil)
+	var r reader
+	r.begin(b, RowBytesMax, nil)
 	r.head(KindHold, holdVersion)
 	h := engine.HoldImage{Nonce: r.fixed64(), Deadline: r.time()}
 	h.State = engine.ReservationState(r.enum(reservationStates, "state of a reservation"))

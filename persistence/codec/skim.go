@@ -37,7 +37,32 @@ type SkimmedAct struct {
 // Read skims an entry; the memory of the last one is used again. After an error it holds nothing of
 // use.
 func (s *Skim) Read(b []byte) error {
-	r := newReader(b, EntryBytesMax, nil)
+	var r reader
+	s.begin(&r, b)
+	for range r.count(actBytesMin) {
+		s.Acts = append(s.Acts, SkimmedAct{})
+		if s.act(&r, &s.Acts[len(s.Acts)-1]); r.err != nil {
+			break
+		}
+	}
+	if err := r.end(); err != nil {
+		return fmt.Errorf("skim entry: %w", err)
+	}
+	return nil
+}
+
+// Head reads what comes before the acts, and looks at nothing else.
+func (s *Skim) Head(b []byte) error {
+	var r reader
+	if s.begin(&r, b); r.err != nil {
+		return fmt.Errorf("skim head of entry: %w", r.err)
+	}
+	return nil
+}
+
+// begin reads what comes before the acts.
+func (s *Skim) begin(r *reader, b []byte) {
+	r.begin(b, EntryBytesMax, nil)
 	r.head(KindRecord, recordVersion)
 	if r.byte() > entryFlags {
 		r.fail("unknown flag")
@@ -55,16 +80,6 @@ func (s *Skim) Read(b []byte) error {
 			break
 		}
 	}
-	for range r.count(actBytesMin) {
-		s.Acts = append(s.Acts, SkimmedAct{})
-		if s.act(&r, &s.Acts[len(s.Acts)-1]); r.err != nil {
-			break
-		}
-	}
-	if err := r.end(); err != nil {
-		return fmt.Errorf("skim entry: %w", err)
-	}
-	return nil
 }
 
 // act is reader.act, with less to keep.

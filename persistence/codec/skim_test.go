@@ -40,8 +40,16 @@ func skimAgrees(t interface{ Fatal(args ...any) }, b []byte, e *Entry, err error
 	if (got == nil) != (err == nil) {
 		t.Fatal("skimmed:", got, "decoded:", err)
 	}
+	var head Skim
+	if failed := head.Head(b); failed != nil && err == nil {
+		t.Fatal("head:", failed)
+	}
 	if err != nil {
 		return
+	}
+	whole := Skim{Epoch: s.Epoch, Time: s.Time, Positions: s.Positions, SKUs: s.SKUs}
+	if diff := cmp.Diff(&whole, &head, exact); diff != "" {
+		t.Fatal("head: ", diff)
 	}
 	for i := range s.Acts {
 		// An act without events, which the engine never writes, has no home unless it says so.

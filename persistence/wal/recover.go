@@ -37,6 +37,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err == nil {
 		err = o.Recovered()
 	}
+	l.o.Recover, l.o.Recovered = nil, nil // What they work with is needed no more.
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open log: %w", err), r.closeFiles())
 	}
