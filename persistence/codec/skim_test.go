@@ -47,7 +47,7 @@ func skimAgrees(t interface{ Fatal(args ...any) }, b []byte, e *Entry, err error
 	if err != nil {
 		return
 	}
-	whole := Skim{Epoch: s.Epoch, Time: s.Time, Positions: s.Positions, SKUs: s.SKUs}
+	whole := Skim{Epoch: s.Epoch, Time: s.Time, Positions: s.Positions, SKUs: s.SKUs, Prev: s.Prev}
 	if diff := cmp.Diff(&whole, &head, exact); diff != "" {
 		t.Fatal("head: ", diff)
 	}
