@@ -9,7 +9,6 @@ BENCHFLAGS ?=
 MUTANTFLAGS ?= -sim 45s -page docs/internals/mutants.md
 SOAKTIME ?= 1h
 SOAKFLAGS ?=
-PGOFLAGS ?= --runs 1 --length 5s --brief 0 --rate 0
 
 .DEFAULT_GOAL := help
 
@@ -66,13 +65,6 @@ bench-quick: build ## Measure what says most, in about two minutes.
 soak: build ## Live with a server for SOAKTIME under half its load, killing it, and write docs/internals/soak.md.
 	$(BIN) bench soak --for $(SOAKTIME) --page docs/internals/soak.md $(SOAKFLAGS)
 
-pgo: ## Profile the workloads anew, for the compiler, into cmd/skua/default.pgo.
-	$(GO) build -trimpath -pgo off -o $(BIN)-profiled ./cmd/skua
-	$(BIN)-profiled bench $(PGOFLAGS) --ways inprocess-batch --workloads uniform,hot,order --profile bin/engine.pprof
-	for way in nats nats-batch http http-batch; do \
-	  $(BIN)-profiled bench $(PGOFLAGS) --ways $$way --workloads uniform --server-profile bin/$$way.pprof || exit 1; done
-	$(GO) tool pprof -proto bin/engine.pprof bin/nats.pprof bin/nats-batch.pprof bin/http.pprof bin/http-batch.pprof > cmd/skua/default.pgo
-
 bench-peers: ## Install what is measured beside: PostgreSQL and Redis from Debian, and nats-server into bin/.
 	GO="$(GO)" ./bench/peer/install.sh
 
@@ -81,4 +73,4 @@ check: lint test race ## What has to pass before a change lands.
 clean: ## Remove what was built. Data stays.
 	rm -rf bin
 
-.PHONY: help build run test race lint fuzz crash sim sim-long mutants bench bench-quick soak pgo bench-peers check clean
+.PHONY: help build run test race lint fuzz crash sim sim-long mutants bench bench-quick soak bench-peers check clean
