@@ -212,7 +212,7 @@ func (s *servedSite) seed(ctx context.Context, w bench.Workload) error {
 	return bench.Seed(ctx, d, w)
 }
 
-func (p *process) lag() (int64, error) { return p.metric("skua_outbox_lag_records") }
+func (p *process) lag() (int64, error) { return p.metric("skua_outbox_lag_events") }
 
 // settleWait bounds the wait for the events of what came before a measurement.
 const settleWait = 5 * time.Second

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,6 +43,8 @@ func newMetrics(r prometheus.Registerer, o *Outbox) *metrics {
 	r.MustRegister(m.published, m.alerts, m.retries, m.gaps, m.connected, m.paced,
 		gauge("skua_outbox_lag_records", "Durable records of the log whose events are not published.",
 			func() float64 { return float64(o.lagRecords()) }),
+		gauge("skua_outbox_lag_events", "About how many events these records have: as many each as those that were published last.",
+			func() float64 { return float64(o.lagRecords()) * max(1, math.Float64frombits(o.weight.Load())) }),
 		gauge("skua_outbox_lag_seconds", "Age of the oldest durable record whose events are not published.",
 			func() float64 { return o.lag(time.Now()).Seconds() }),
 	)

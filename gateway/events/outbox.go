@@ -34,6 +34,8 @@ type Outbox struct {
 	doubtWait time.Duration
 	episode   episode
 	pacer     pacer
+
+	weight atomic.Uint64 // of the pacer, as the bits of a float, for the metrics
 }
 
 // feedError is a failure of the log, which no other session can help.

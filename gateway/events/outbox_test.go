@@ -45,7 +45,7 @@ func onceAndInOrder(t *testing.T, h *harness) {
 		t.Errorf("counted %v events", n)
 	}
 	for metric, want := range map[string]float64{
-		"skua_outbox_lag_records": 0, "skua_outbox_lag_seconds": 0, "skua_outbox_retries_total": 0,
+		"skua_outbox_lag_records": 0, "skua_outbox_lag_events": 0, "skua_outbox_lag_seconds": 0, "skua_outbox_retries_total": 0,
 		"skua_outbox_gaps_total": 0, "skua_outbox_connected": 1,
 	} {
 		if got := h.metric(metric); got != want {
@@ -256,7 +256,7 @@ func TestStopWhileNATSIsAway(t *testing.T) {
 	h.log.random(dice)
 	h.startOutbox()
 	eventually(t, "some tries", func() bool { return h.metric("skua_outbox_retries_total") >= 3 })
-	if h.metric("skua_outbox_lag_records") != 1 || h.metric("skua_outbox_lag_seconds") <= 0 || h.metric("skua_outbox_connected") != 0 {
+	if h.metric("skua_outbox_lag_records") != 1 || h.metric("skua_outbox_lag_events") < 1 || h.metric("skua_outbox_lag_seconds") <= 0 || h.metric("skua_outbox_connected") != 0 {
 		t.Error("the lag does not show")
 	}
 	if n := h.logs.count("publishing events is interrupted; trying again"); n != 1 {

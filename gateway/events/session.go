@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -122,6 +123,7 @@ func (s *session) follow(until uint64) (err error) {
 			return err
 		}
 		s.o.pacer.spend(len(s.batch.events), len(s.batch.records))
+		s.o.weight.Store(math.Float64bits(s.o.pacer.weight))
 	}
 	return s.await(s.events)
 }
