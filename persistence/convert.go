@@ -32,6 +32,7 @@ func (s *Store) convert() {
 		s.o.Pace("convert")()
 		if idle++; idle == converterKept {
 			s.converter = converter{}
+			s.atRest.Store(true)
 		}
 		for {
 			first, last, waiting := s.unconverted()
@@ -39,6 +40,7 @@ func (s *Store) convert() {
 				break
 			}
 			idle = 0
+			s.atRest.Store(false)
 			if err := s.convertRange(ctx, first, last, waiting); err != nil {
 				if ctx.Err() == nil {
 					s.o.Logger.Error("convert log to history", "first", first, "last", last, "error", err)
@@ -51,6 +53,9 @@ func (s *Store) convert() {
 		}
 	}
 }
+
+// AtRest reports whether the history has caught up, and what it was made with has been given back.
+func (s *Store) AtRest() bool { return s.atRest.Load() }
 
 // unconverted returns the range of the oldest sealed segment that is not in the history, and how
 // many such segments there are; last is 0 when there is none.

@@ -42,10 +42,8 @@ const (
 	converterPause = 500 * time.Microsecond
 	converterHurry = 3
 	// converterKept is after how many looks that found nothing to convert, one every upkeepEvery, the
-	// converter gives its memory back. QuietAfter is how long that is, in which a store that has nothing
-	// to do has come to the memory that it needs.
+	// converter gives its memory back.
 	converterKept = 4
-	QuietAfter    = (converterKept + 1) * upkeepEvery
 	// readerGrace is how long after the start the log is kept for a reader of the last run that has
 	// not come back.
 	readerGrace = 10 * time.Minute

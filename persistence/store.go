@@ -120,6 +120,7 @@ type Store struct {
 
 	buckets   atomic.Pointer[[]snapshot.Bucket] // as of now
 	converted atomic.Uint64                     // last record that is in a bucket
+	atRest    atomic.Bool                       // see AtRest
 	saved     atomic.Uint64                     // last record that an item in the snapshots is as of
 	safe      atomic.Uint64                     // last record that neither recovery nor history needs the log for
 	pages     pages

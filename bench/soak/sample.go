@@ -122,7 +122,7 @@ func (s *soak) measure(p *Sample) bool {
 		return false
 	}
 	p.Heap, p.Goroutines = int64(m["go_memstats_heap_alloc_bytes"]), int64(m["go_goroutines"])
-	p.Lag, p.Holds = int64(m["skua_outbox_lag_records"]), int64(m["skua_deadlines_pending"])
+	p.Lag, p.Holds = int64(m["skua_outbox_lag_events"]), int64(m["skua_deadlines_pending"])
 	p.Keys, p.Resident, p.CPU = int64(m["skua_keys_remembered"]), int64(m["skua_items_resident"]), m["process_cpu_seconds_total"]
 	p.Log = diskBytes(filepath.Join(s.dataDir(), "log"))
 	p.State = diskBytes(filepath.Join(s.dataDir(), "state"))

@@ -10,7 +10,6 @@ import (
 	"github.com/skua-stock/skua/bench"
 	"github.com/skua-stock/skua/bench/report"
 	"github.com/skua-stock/skua/cmd/skua/node"
-	"github.com/skua-stock/skua/persistence"
 )
 
 func growItems(l *lab) (report.Growth, error) {
@@ -25,7 +24,7 @@ func growItems(l *lab) (report.Growth, error) {
 		if err := l.fill(uniform(n), node.Config{SnapshotEvery: never}); err != nil {
 			return g, err
 		}
-		warm := quietHeap() - l.heap
+		warm := l.quietHeap() - l.heap
 		r, err := l.measure(uniform(n), scaleWindow)
 		if err != nil {
 			return g, err
@@ -47,16 +46,20 @@ func growItems(l *lab) (report.Growth, error) {
 }
 
 // quietHeap is the live heap once what works in the background has come to rest.
-func quietHeap() int64 {
-	for heap := bench.LiveHeap(); ; {
-		time.Sleep(persistence.QuietAfter)
-		next := bench.LiveHeap()
-		if next > heap-heap/100 {
-			return next
-		}
-		heap = next
+func (l *lab) quietHeap() int64 {
+	time.Sleep(restsFrom) // What was just written may not have been seen yet.
+	for began := time.Now(); !l.site.node.Store.AtRest() && time.Since(began) < restWait; {
+		time.Sleep(10 * time.Millisecond)
 	}
+	return bench.LiveHeap()
 }
+
+// restsFrom is after how long the store has surely seen that there is something to do; restWait bounds the
+// wait for the end of it.
+const (
+	restsFrom = time.Second
+	restWait  = 2 * time.Minute
+)
 
 // restart shuts the node in order, opens it again and reads an item.
 func (l *lab) restart() (took time.Duration, err error) {
@@ -86,11 +89,11 @@ func growHolds(l *lab) (report.Growth, error) {
 		if err := l.fill(churn, node.Config{SnapshotEvery: never}); err != nil {
 			return g, err
 		}
-		empty := quietHeap()
+		empty := l.quietHeap()
 		if err := bench.Do(l.ctx, l.driver(), hot, "holds", n, scaleWindow); err != nil {
 			return g, err
 		}
-		bytes := float64(quietHeap()-empty) / float64(n)
+		bytes := float64(l.quietHeap()-empty) / float64(n)
 		r, err := l.measure(churn, scaleWindow)
 		if err != nil {
 			return g, err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -57,6 +58,7 @@ func (c *benchScaleCmd) Run(o output) error {
 				return findings{}, fmt.Errorf("experiment %s: %w", e.name, err)
 			}
 			all = append(all, g)
+			debug.FreeOSMemory() // The next one begins with no heap of this one's.
 			bar.Increment()
 		}
 		return findings{all, report.Scaled(all)}, nil
