@@ -190,12 +190,13 @@ func (s *System) acquire(sku string, h uint32, expiry bool) (*cell, error) {
 	return s.acquireFor(sku, h, 1, expiry)
 }
 
-// acquireFor is acquire for so many callers at once.
+// acquireFor is acquire for so many callers at once. When several are too many, nobody is refused yet:
+// each is to come again by itself.
 func (s *System) acquireFor(sku string, h, callers uint32, expiry bool) (*cell, error) {
 	part := &s.partitions[h%uint32(len(s.partitions))]
 	if !part.enter(int64(callers), int64(s.limits.InFlightPerPartition)) && !expiry {
 		part.left.Add(int64(callers))
-		s.metrics.overloaded.WithLabelValues("partition").Inc()
+		s.refused("partition", callers)
 		return nil, engine.ErrOverloaded
 	}
 	sh := s.directory.shardOf(h)
@@ -214,7 +215,7 @@ func (s *System) acquireFor(sku string, h, callers uint32, expiry bool) (*cell, 
 	sh.mu.Unlock()
 	if over && !expiry {
 		c.release(callers)
-		s.metrics.overloaded.WithLabelValues("sku").Inc()
+		s.refused("sku", callers)
 		return nil, engine.ErrOverloaded
 	}
 	if now := s.coarse.Load(); c.used.Load() != now {
@@ -226,6 +227,13 @@ func (s *System) acquireFor(sku string, h, callers uint32, expiry bool) (*cell, 
 		s.read(func() { s.load(c) })
 	}
 	return c, nil
+}
+
+// refused counts a caller who is refused because of a limit.
+func (s *System) refused(limit string, callers uint32) {
+	if callers == 1 {
+		s.metrics.overloaded.WithLabelValues(limit).Inc()
+	}
 }
 
 // enter counts one more in who is in already, or is sure that the cell stays; past the limits.

@@ -187,7 +187,7 @@ func (s *System) submitPiece(p *piece, cmds []*engine.Command, at int, answer fu
 		k := rest[0]
 		k.now = now
 		n := 1
-		if k.joins() && !spread(k.cmd) {
+		if k.joins() {
 			for n < len(rest) && rest[n].sku == k.sku && rest[n].joins() {
 				n++
 			}
