@@ -120,11 +120,17 @@ func (hs *holds) checkRests() error {
 // checkQueue holds the deadlines against the holds that are linked to them.
 func (s *Stock) checkQueue(linked int) error {
 	queued := 0
-	queue := new(deadlines)
+	var queue, draining *deadlines
 	if s.holds != nil {
 		queue = &s.holds.queue
 	}
-	for _, q := range [...]*deadlines{queue, &s.extra().draining} {
+	if s.rest != nil {
+		draining = &s.rest.draining
+	}
+	for _, q := range [...]*deadlines{queue, draining} {
+		if q == nil {
+			continue
+		}
 		first, last := Time(0), Time(0)
 		var wrong error
 		q.each(func(d *due) bool {

@@ -133,8 +133,8 @@ func (s *Store) loadBuckets(keys *gatheredKeys) error {
 	return nil
 }
 
-// save writes what was recovered, so that nothing but the snapshots is needed to go on. Another
-// goroutine checks the items and copies them meanwhile.
+// save writes what was recovered, so that nothing but the snapshots is needed to go on. Other
+// goroutines check the items and copy them meanwhile.
 func (r *recovery) save() error {
 	s := r.store
 	s.epoch = max(s.epoch, s.Manifest.Epoch, 1)
@@ -142,10 +142,13 @@ func (r *recovery) save() error {
 		s.safe.Store(min(r.through, s.converted.Load()))
 		return nil
 	}
-	captured := make(chan []image, 2)
 	stop := make(chan struct{})
 	var capturing sync.WaitGroup
-	capturing.Go(func() { r.capture(captured, stop) })
+	var captured [capturers]chan []image
+	for i := range captured {
+		captured[i] = make(chan []image, 2)
+		capturing.Go(func() { r.capture(i, captured[i], stop) })
+	}
 	err := r.write(captured)
 	close(stop)
 	capturing.Wait()
@@ -162,38 +165,49 @@ type image struct {
 	err  error
 }
 
-// capture checks and copies the items.
-func (r *recovery) capture(captured chan<- []image, stop <-chan struct{}) {
+// capture checks and copies the items of every capturers-th piece.
+func (r *recovery) capture(at int, captured chan<- []image, stop <-chan struct{}) {
 	defer close(captured)
-	for rest := r.items.all; len(rest) > 0; {
-		piece := make([]image, 0, replayRecords)
-		for ; len(piece) < cap(piece) && len(rest) > 0; rest = rest[1:] {
-			at := rest[0].replayed
-			if at == nil {
-				continue
-			}
-			im := image{item: rest[0]}
-			if im.err = at.stock.Check(); im.err == nil {
-				if !at.dirty || !at.stock.Exists() {
-					continue
-				}
-				for at.stock.Capture(&im.Image, recoveredHolds) {
-				}
-			}
-			at.stock = nil
-			piece = append(piece, im)
-		}
+	for from := at * replayRecords; from < len(r.items.all); from += capturers * replayRecords {
+		items := r.items.all[from:min(from+replayRecords, len(r.items.all))]
 		select {
-		case captured <- piece:
+		case captured <- capturedOf(items):
 		case <-stop:
 			return
 		}
 	}
 }
 
-func (r *recovery) write(captured <-chan []image) error {
+// capturedOf is what is to be written of items, and what is wrong with others.
+func capturedOf(items []*recovered) []image {
+	piece := make([]image, 0, len(items))
+	for _, item := range items {
+		at := item.replayed
+		if at == nil {
+			continue
+		}
+		im := image{item: item}
+		if im.err = at.stock.Check(); im.err == nil {
+			if !at.dirty || !at.stock.Exists() {
+				continue
+			}
+			for at.stock.Capture(&im.Image, recoveredHolds) {
+			}
+		}
+		at.stock = nil
+		piece = append(piece, im)
+	}
+	return piece
+}
+
+// write writes the pieces in their order.
+func (r *recovery) write(captured [capturers]chan []image) error {
 	s := r.store
-	for piece := range captured {
+	for n := 0; ; n++ {
+		piece, ok := <-captured[n%capturers]
+		if !ok {
+			return nil // Who would have had this piece has no other, so there is none after it.
+		}
 		for i := range piece {
 			im := &piece[i]
 			if im.err != nil {
@@ -204,8 +218,11 @@ func (r *recovery) write(captured <-chan []image) error {
 			}
 		}
 	}
-	return nil
 }
 
-// recoveredHolds is how many holds recovery copies at a time.
-const recoveredHolds = 1 << 16
+const (
+	// recoveredHolds is how many holds recovery copies at a time.
+	recoveredHolds = 1 << 16
+	// capturers is how many goroutines check and copy items at a time.
+	capturers = 2
+)

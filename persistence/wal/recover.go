@@ -111,6 +111,7 @@ func (r *recovery) list() error {
 		case !ok: // Not ours: editors and operators leave files about.
 		case spare:
 			r.spares = append(r.spares, path)
+			r.l.spareNo = max(r.l.spareNo, number)
 		default:
 			s := &segment{path: path, end: headerBytes}
 			s.number = number
@@ -263,10 +264,8 @@ func (r *recovery) endOfSegment(s *segment, reader *frameReader, limit uint64, b
 // the next crash, whatever state the last one left it in.
 func (r *recovery) begin() error {
 	l := r.l
-	for _, path := range r.spares {
-		if err := l.o.FS.Remove(path); err != nil {
-			return fmt.Errorf("remove spare segment: %w", err)
-		}
+	if err := l.keepSpares(r.spares); err != nil {
+		return err
 	}
 	number := uint64(1)
 	if n := len(l.segments); n > 0 {
@@ -280,8 +279,10 @@ func (r *recovery) begin() error {
 			return fmt.Errorf("settle the tail of segment %d: %w", s.number, err)
 		}
 	}
-	if err := l.makeSpare(); err != nil {
-		l.o.Logger.Warn("no spare log segment", "err", err)
+	if l.spareCount() == 0 {
+		if err := l.makeSpare(); err != nil {
+			l.o.Logger.Warn("no spare log segment", "err", err)
+		}
 	}
 	active, err := l.beginSegment(number, r.next)
 	if err != nil {

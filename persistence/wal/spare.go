@@ -90,6 +90,33 @@ func (l *Log) spareLoop() {
 	}
 }
 
+// keepSpares takes over the spares that the last run left behind, so that a start need not fill a file
+// with zeros. What is in them means nothing, as in any recycled file. One that is too short, since its
+// making was cut short, is removed, as is one too many.
+//
+// A process that was killed while it cut a segment may have left the spare's name for the kernel to
+// write: it is on disk before the file is overwritten, or a crash might bring back a segment of others'
+// bytes.
+func (l *Log) keepSpares(paths []string) error {
+	for _, path := range paths {
+		info, err := l.o.FS.Stat(path)
+		if err != nil {
+			return fmt.Errorf("stat spare segment: %w", err)
+		}
+		if info.Size() >= l.o.SegmentBytes && len(l.spares) < SparesMax {
+			l.spares = append(l.spares, path)
+			continue
+		}
+		if err := l.o.FS.Remove(path); err != nil {
+			return fmt.Errorf("remove spare segment: %w", err)
+		}
+	}
+	if len(l.spares) == 0 {
+		return nil
+	}
+	return syncDir(l.o.FS, l.dir)
+}
+
 // makeSpare creates a zero-filled file of a segment's size and puts it on the list.
 func (l *Log) makeSpare() error {
 	path := l.sparePath()

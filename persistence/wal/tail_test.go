@@ -209,6 +209,60 @@ func TestRecycledSegmentHidesItsPast(t *testing.T) {
 	})
 }
 
+// TestSparesOfTheLastRunAreTakenOver leaves two spares to a new log. The one of full length, which has an
+// earlier life's frames, becomes its first segment; the one that is too short goes.
+func TestSparesOfTheLastRunAreTakenOver(t *testing.T) {
+	const size = 16 << 10
+	before := vfs.NewCrashableMem()
+	appendRecords(t, openMem(t, before, Options{SegmentBytes: size}), 50)
+	life, err := before.Open("data/wal/" + segmentName(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes := make([]byte, size)
+	if err := readFull(life, bytes, 0); err != nil {
+		t.Fatal(err)
+	}
+	bytes[size-1] = 0xff // By which the file is known again.
+
+	fs := vfs.NewCrashableMem()
+	if err := makeDir(fs, "data/wal"); err != nil {
+		t.Fatal(err)
+	}
+	for number, n := range map[uint64]int{7: size, 9: size - 1} {
+		f, err := fs.Create("data/wal/"+spareName(number), diskCategory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(bytes[len(bytes)-n:]); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := openMem(t, fs, Options{SegmentBytes: size})
+	if _, err := fs.Stat("data/wal/" + spareName(9)); err == nil {
+		t.Error("a spare that is too short is still there")
+	}
+	segment, err := fs.Open("data/wal/" + segmentName(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mark [1]byte
+	if _, err := segment.ReadAt(mark[:], size-1); err != nil || mark[0] != 0xff {
+		t.Errorf("the first segment is not the spare that was there: its last byte is %x (%v)", mark, err)
+	}
+	appendRecords(t, l, 20)
+	again, _, last, err := recovered(fs.CrashClone(vfs.CrashCloneCfg{}), Options{SegmentBytes: size})
+	if err != nil || last != 20 {
+		t.Fatalf("recovered up to %d, want 20: %v", last, err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // renames counts the segments that become spares.
 type renames struct {
 	vfs.FS
