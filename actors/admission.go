@@ -48,7 +48,7 @@ func (a *admission) admitOne(e *errand) (*call, error) {
 }
 
 func (a *admission) call(e *errand) (*call, error) {
-	if !a.enter(e.weight) {
+	if !a.enter(int64(e.weight)) {
 		a.sys.metrics.overloaded.WithLabelValues("node").Inc()
 		return nil, engine.ErrOverloaded
 	}
@@ -93,6 +93,7 @@ func (a *admission) take() *call {
 		fresh := make([]call, callsMade)
 		for i := range fresh {
 			fresh[i].sys = a.sys
+			fresh[i].renew()
 			a.free = append(a.free, &fresh[i])
 		}
 	}
@@ -104,12 +105,7 @@ func (a *admission) take() *call {
 
 // giveBack takes a call that is over.
 func (a *admission) giveBack(k *call) {
-	lines := k.ans.Reservation.Lines
-	*k = call{sys: a.sys}
-	if cap(lines) <= linesKept {
-		clear(lines)
-		k.ans.Reservation.Lines = lines[:0]
-	}
+	k.renew()
 	a.backMu.Lock()
 	a.back = append(a.back, k)
 	a.backMu.Unlock()

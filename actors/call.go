@@ -7,27 +7,42 @@ import (
 )
 
 // call is a command on its way, with the slot for its answer. It is used again and again, see
-// admission.
+// admission. What most calls touch is together: the beginning, and the end of the answer with the line.
 type call struct {
 	errand
+	progress
 	sys  *System
+	ans  engine.Answer
+	line [1]engine.LineView // of an answer that has one line
+}
+
+// progress is where a call is.
+type progress struct {
 	cell *cell // none while the command visits several SKUs
 	// now is the time of the turn, if it is taken at once; else the turn asks for it.
 	now engine.Time
-	ans engine.Answer
 	// fresh is a record that the key was found in by mistake; see System.replay.
 	fresh uint64
-	// widened says that the call came to its home and visits the reservation's other SKUs now.
-	widened bool
 	// next is the call that is done in one turn with this one, if there is one; see together.
 	next *call
+	// widened says that the call came to its home and visits the reservation's other SKUs now.
+	widened bool
+}
+
+// renew makes a call that is over one that nothing was done with yet.
+func (k *call) renew() {
+	k.errand, k.progress = errand{}, progress{}
+	k.ans.Renew()
+	if n := cap(k.ans.Reservation.Lines); n == 0 || n > linesKept {
+		k.ans.Reservation.Lines = k.line[:0]
+	}
 }
 
 // errand is what is asked of a SKU.
 type errand struct {
 	sku    string
 	hash   uint32
-	weight int64 // what it counts as in flight
+	weight uint32 // what it counts as in flight
 	cmd    *engine.Command
 	trace  uint64 // of the command's key, if it has one
 	// answer gets the answer; or each does, with i, the command's number of those that came together.
@@ -42,7 +57,7 @@ type errand struct {
 
 // to makes an errand to a SKU.
 func (s *System) to(sku string, cmd *engine.Command) errand {
-	return errand{sku: sku, hash: hash(sku), weight: int64(max(1, len(cmd.Lines))), cmd: cmd}
+	return errand{sku: sku, hash: hash(sku), weight: uint32(max(1, len(cmd.Lines))), cmd: cmd}
 }
 
 func (e *errand) give(a *engine.Answer) {
@@ -61,7 +76,7 @@ func (k *call) Durable(err error) {
 		if k.cell != nil {
 			k.cell.release(1)
 		}
-		k.sys.admission.leave(k.weight) // Before the answer: who gets it may send the next at once.
+		k.sys.admission.leave(int64(k.weight)) // Before the answer: who gets it may send the next at once.
 	}
 	for k != nil {
 		next := k.next
@@ -79,7 +94,7 @@ func (k *call) leaveAll() {
 	n, weight := uint32(0), int64(0)
 	for each := k; each != nil; each = each.next {
 		n++
-		weight += each.weight
+		weight += int64(each.weight)
 	}
 	k.cell.release(n)
 	k.sys.admission.leave(weight)
@@ -201,7 +216,8 @@ func (c *cell) change(k *call, now engine.Time) bool {
 		k.refuse(err)
 		return true
 	}
-	if k.ans.Refusal = t.Decide(k.cmd); k.ans.Refusal.Refused() {
+	if r := t.Decide(k.cmd); r.Refused() {
+		k.ans.Refusal = r
 		return false
 	}
 	t.Record.AnswerTo(&k.ans, 0)

@@ -17,24 +17,25 @@ var (
 	ErrInternal = errors.New("internal error")
 )
 
-// Answer is what comes of a command: an error, a refusal, or what was asked for.
+// Answer is what comes of a command: an error, a refusal, or what was asked for. What nearly every answer
+// has, or is asked for, is together at the end: of the thousands that are under way none is in a
+// processor's cache.
 type Answer struct {
-	Op Op
-	// Err is an operating failure.
-	Err     error
-	Refusal Refusal
-	// Replayed says that the key was known: this is the answer of the first time.
-	Replayed bool
-
 	// Of the operations on one item: the sequence of its last movement by this command, and the
 	// level after it. Created is for OpPutItem.
 	SKU      string
 	Sequence uint64
 	Level    LevelView
-	Created  bool
 	Settings *Settings
 	// Item is what OpGetItem read.
 	Item *ItemView
+
+	Refusal Refusal
+	// Err is an operating failure.
+	Err error
+	Op  Op
+	// Replayed says that the key was known: this is the answer of the first time.
+	Replayed, Created bool
 
 	// Of reservations.
 	Reservation ReservationView
@@ -71,13 +72,12 @@ func (r *Record) Answer(act int) (ans Answer) {
 	return ans
 }
 
-// AnswerTo is Answer into an answer whose memory is used again.
+// AnswerTo is Answer into an empty answer, perhaps one that was renewed.
 func (r *Record) AnswerTo(ans *Answer, act int) {
 	a := &r.Acts[act]
-	lines := ans.Reservation.Lines[:0]
-	*ans = Answer{Op: a.Op}
+	ans.Op = a.Op
 	if a.Reservation.Nonce != 0 {
-		r.viewReservation(&ans.Reservation, a, lines)
+		r.viewReservation(&ans.Reservation, a, ans.Reservation.Lines[:0])
 		return
 	}
 	last := &a.Events[len(a.Events)-1]
@@ -88,6 +88,19 @@ func (r *Record) AnswerTo(ans *Answer, act int) {
 		return
 	}
 	ans.Level = LevelView{Key: last.Level, Counts: last.After}
+}
+
+// Renew empties an answer and keeps the memory of its lines. Of one that tells of a reservation, the
+// memory of what it does not have is left alone.
+func (a *Answer) Renew() {
+	lines := a.Reservation.Lines
+	clear(lines)
+	if a.Reservation.Ref.Nonce != 0 && a.Err == nil && !a.Refusal.Refused() {
+		a.Op, a.Replayed, a.Reservation = 0, false, ReservationView{}
+	} else {
+		*a = Answer{}
+	}
+	a.Reservation.Lines = lines[:0]
 }
 
 func (r *Record) viewReservation(v *ReservationView, a *Act, lines []LineView) {

@@ -64,42 +64,43 @@ type Line struct {
 }
 
 // Command is one thing to do. Which fields count depends on Op; Validate says what is wrong.
+//
+// What a reservation needs comes first, on three cache lines: of the thousands of commands that are under
+// way none is in a processor's cache.
 type Command struct {
 	Op Op
+	// State is what adjust and set act on (OnHand when unset); From and To are those of move.
+	State, From, To           State
+	HasChangeFrom, HasIfMatch bool
+	// hash and print are computed once: every place that files a key asks for them.
+	hashed, printed bool
+	print           uint64
 	// Key is the idempotency key; KeyHash and the fingerprint of the command stand for it.
 	Key string
+
+	// Of reservations:
+	Lines []Line
+	// TTL is the life of a hold in milliseconds; zero means HoldTTLDefault.
+	TTL  int64
+	hash [16]byte
+	// Reservation is the one that a step goes to. For OpReserve and OpCommit the nonce is drawn
+	// outside and given here, since the engine has no dice.
+	Reservation ReservationRef
 	// Principal is who is authenticated, empty without authentication; it scopes the key.
 	Principal string
+	// Quantity is the units, or the delta of adjust.
+	Quantity int64
+	Owner    string
 	// Actor and Reference are carried into the movement.
 	Actor, Reference, Reason string
 
 	// Of the operations on one item:
 	SKU, Location string
-	// Quantity is the units, or the delta of adjust.
-	Quantity int64
-	// State is what adjust and set act on (OnHand when unset); From and To are those of move.
-	State, From, To State
 	// ChangeFrom is what the quantity must be for set and adjust, when HasChangeFrom.
-	ChangeFrom    int64
-	HasChangeFrom bool
+	ChangeFrom int64
 	// IfMatch is what the item's sequence must be, when HasIfMatch.
-	IfMatch    uint64
-	HasIfMatch bool
-	Settings   Settings
-
-	// Of reservations:
-	Lines []Line
-	// TTL is the life of a hold in milliseconds; zero means HoldTTLDefault.
-	TTL   int64
-	Owner string
-	// Reservation is the one that a step goes to. For OpReserve and OpCommit the nonce is drawn
-	// outside and given here, since the engine has no dice.
-	Reservation ReservationRef
-
-	// hash and print are computed once: every place that files a key asks for them.
-	hash            [16]byte
-	print           uint64
-	hashed, printed bool
+	IfMatch  uint64
+	Settings Settings
 }
 
 // KeyHash is 128 bits of SHA-256 over principal and key. The home SKU that also scopes a key is

@@ -81,7 +81,6 @@ func Codes() []Code {
 
 // Refusal is a command turned down: a value, not an error. It changed nothing.
 type Refusal struct {
-	Code Code
 	// Field names what of the command is at fault, as clients spell it ("lines[2].quantity").
 	Field string
 	// Detail is a sentence for a person.
@@ -91,6 +90,7 @@ type Refusal struct {
 	Lines []RefusedLine
 	// Current is what a stale compare-and-set met, or the sequence a failed If-Match met.
 	Current int64
+	Code    Code
 }
 
 // Refused reports whether r turns anything down.

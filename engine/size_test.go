@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// There may be millions of stocks, and a turn waits for each cache line of them.
+// There may be millions of stocks, and thousands of commands. A turn waits for each cache line of them.
 func TestCacheLines(t *testing.T) {
 	const line = 64
 	for what, bytes := range map[string][2]uintptr{
@@ -16,6 +16,7 @@ func TestCacheLines(t *testing.T) {
 		"two pieces of rests":       {2 * unsafe.Sizeof(restPiece{}), line},
 		"the first holds":           {unsafe.Sizeof(holds{}), (2 + roomAtFirst) * line},
 		"what is before the holds":  {unsafe.Offsetof(holds{}.first), 2 * line},
+		"what a reservation asks":   {unsafe.Offsetof(Command{}.SKU), 3 * line},
 		"what every turn asks them": {unsafe.Offsetof(holds{}.changed), line},
 	} {
 		if bytes[0] != bytes[1] {

@@ -34,6 +34,8 @@ type world struct {
 	homes   map[uint64]string
 	ended   map[uint64]engine.ReservationState
 	ledgers map[string]*ledger
+	// used is an answer whose memory is used again and again.
+	used engine.Answer
 	// drain says how many pieces of what was freed by sums are written out before a turn goes on.
 	drain func() int
 	// pure says that stocks are compared before and after each decision.
@@ -191,10 +193,12 @@ func (w *world) do(cs ...*engine.Command) []engine.Answer {
 	answers := make([]engine.Answer, len(cs))
 	if last := len(refusals) - 1; refusals[last].Refused() {
 		answers[last].Refusal = refusals[last]
+		w.used.Refusal = refusals[last]
 		return answers
 	}
 	for i := range cs {
 		answers[i] = w.turn.Record.Answer(i)
+		w.renews(i, answers[i])
 		w.answer(cs[i], &outcomes[i], &answers[i])
 		w.carried(cs[i], &w.turn.Record.Acts[i])
 	}
@@ -208,6 +212,18 @@ func (w *world) do(cs ...*engine.Command) []engine.Answer {
 		}
 	}
 	return answers
+}
+
+// renews sees that an answer whose memory is used again is as good as a new one, whatever it was before.
+func (w *world) renews(act int, want engine.Answer) {
+	w.used.Renew()
+	if a := w.used.Clone(); !reflect.DeepEqual(a, engine.Answer{}) {
+		w.t.Fatalf("an answer that was renewed still has %+v", a)
+	}
+	w.turn.Record.AnswerTo(&w.used, act)
+	if a := w.used.Clone(); !reflect.DeepEqual(a, want.Clone()) {
+		w.t.Fatalf("an answer in memory that was used before is %+v, want %+v", a, want)
+	}
 }
 
 // decide decides, and asks the history about what the stock has forgotten.

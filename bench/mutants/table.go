@@ -122,7 +122,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "leak-a-place", what: "a command that is refused at once stays counted as in flight",
-		file: "actors/call.go", old: "	k.sys.admission.leave(k.weight) //", new: "	if k.ans.Err == nil {\n		k.sys.admission.leave(k.weight)\n	} //",
+		file: "actors/call.go", old: "	k.sys.admission.leave(int64(k.weight)) //", new: "	if k.ans.Err == nil {\n		k.sys.admission.leave(int64(k.weight))\n	} //",
 		by: finder{"./actors", "TestEveryOutcomeGivesItsPlaceBack"},
 	},
 	{
