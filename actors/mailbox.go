@@ -217,8 +217,16 @@ func (c *cell) warm(messages []any) (sum uint64) {
 			if sum += k.fresh; k.trace != 0 {
 				sum += c.sys().memory.Warm(k.trace)
 			}
-			if c.stock != nil {
-				sum += c.stock.Warm(engine.WarmStages-1, k.cmd.Reservation.Nonce)
+		}
+	}
+	if c.stock == nil {
+		return sum
+	}
+	for stage := engine.WarmStages - 2; stage < engine.WarmStages; stage++ { // The others are of the item alone.
+		for _, message := range messages {
+			k, _ := message.(*call)
+			for ; k != nil; k = k.next {
+				sum += c.stock.Warm(stage, k.cmd.Reservation.Nonce)
 			}
 		}
 	}

@@ -85,7 +85,7 @@ func (hs *holds) check() error {
 			return fmt.Errorf("place %d is free and taken", p)
 		}
 	}
-	if live != int(hs.live) || live+free != int(hs.used) || hs.indexed() && hs.more.index.count != live {
+	if live != int(hs.live) || live+free != int(hs.used) || hs.indexed() && int(hs.more.index.count) != live {
 		return fmt.Errorf("%d holds and %d free places of %d, counted as %d, or indexed wrong", live, free, hs.used, hs.live)
 	}
 	return cmp.Or(wrong, hs.checkRests())

@@ -55,7 +55,7 @@ type holds struct {
 // lines.
 type moreHolds struct {
 	pages [][]hold   // after the first
-	index *holdIndex // only beyond holdsSearched
+	index holdIndex // only beyond holdsSearched
 	rests restTexts
 	lines *holdLines
 }
@@ -109,7 +109,7 @@ func (hs *holds) extra() *moreHolds {
 }
 
 // indexed reports whether there are so many holds that they have an index.
-func (hs *holds) indexed() bool { return hs.more != nil && hs.more.index != nil }
+func (hs *holds) indexed() bool { return hs.more != nil && hs.more.index.count > 0 }
 
 // find returns the place of a hold, or zero.
 func (hs *holds) find(nonce uint64) place {
@@ -175,9 +175,9 @@ func (hs *holds) file(nonce uint64, p place) {
 			panic("engine: the nonce of a new reservation was drawn before")
 		}
 	case hs.live > holdsSearched:
-		index := newHoldIndex()
+		index := &hs.extra().index
+		index.begin()
 		hs.each(func(q place, h *hold) { index.put(hs, h.nonce, q) })
-		hs.extra().index = index
 	default:
 		hs.few[p-1] = uint32(nonce)
 	}

@@ -3,7 +3,7 @@ package engine
 import "cmp"
 
 // WarmStages is how many stages [Stock.Warm] has.
-const WarmStages = 4
+const WarmStages = 5
 
 // Warm reads a little of what a command will need, and changes nothing. Whoever has commands on many
 // stocks calls it on all of them, stage by stage, before the first is decided: what one stage reads
@@ -39,17 +39,30 @@ func (s *Stock) Warm(stage int, nonce uint64) (sum uint64) {
 			sum += uint64(hs.more.rests.made)
 		}
 		return sum
+	case stage == 3:
+		return hs.warmPages(nonce)
 	}
 	return hs.warmNext(nonce)
 }
 
+// warmPages reads what finds the places that warmNext reads.
+func (hs *holds) warmPages(nonce uint64) (sum uint64) {
+	if hs.more == nil {
+		return 0
+	}
+	if p := hs.next(); p > roomAtFirst {
+		page, _ := pageOf(p)
+		sum = uint64(len(hs.more.pages[page]))
+	}
+	if nonce != 0 && hs.indexed() {
+		sum += hs.more.index.glanceAtPage(nonce)
+	}
+	return sum
+}
+
 // warmNext reads where the next hold goes, or where one is that is there already.
 func (hs *holds) warmNext(nonce uint64) (sum uint64) {
-	p := hs.free
-	if p == 0 {
-		p = hs.used
-	}
-	sum = hs.at(p).nonce
+	sum = hs.at(hs.next()).nonce
 	if hs.more == nil {
 		return sum
 	}
@@ -61,3 +74,6 @@ func (hs *holds) warmNext(nonce uint64) (sum uint64) {
 	}
 	return sum
 }
+
+// next is the place that is taken next, or was last.
+func (hs *holds) next() place { return cmp.Or(hs.free, hs.used) }
