@@ -58,8 +58,10 @@ func (s *System) warm(piece []*call) {
 		}
 	}
 	for i := range t {
-		if c := t[i].cell; c != nil && c.claim() {
-			t[i].mine = true
+		t[i].mine = t[i].cell != nil && t[i].cell.claim()
+	}
+	for i := range t { // Apart from the claims, since the processor reads nothing ahead of a lock.
+		if c := t[i].cell; t[i].mine {
 			w += uint64(len(c.sku)) + c.last
 			if c.context.Actor() == nil || c.context.Message() != nil { // Read for their memory alone.
 				w++
