@@ -251,7 +251,8 @@ func (t *table) glance(key uint64) uint64 {
 	if len(slots) == 0 {
 		return 0
 	}
-	return slots[slotOf(slots, key)].key.Load()
+	i := slotOf(slots, key)
+	return slots[i].key.Load() + slots[min(i+slotsLine, len(slots)-1)].key.Load()
 }
 
 func (t *table) get(key uint64) (uint64, bool) {
