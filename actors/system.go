@@ -165,8 +165,7 @@ func (s *System) dispatch(k *call) {
 		if k.now == 0 {
 			s.warm([]*call{k}) // It came alone, but its SKUs can be read side by side.
 		}
-		v := s.newVisit(k.cmd)
-		v.call = k
+		v := s.newVisit(k)
 		for i := range k.cmd.Lines {
 			v.add(k.cmd.Lines[i].SKU)
 		}
@@ -237,7 +236,7 @@ func (s *System) SubmitAll(cmds []*engine.Command, answer func([]engine.Answer))
 		return
 	}
 	start := func() {
-		v := s.newVisit(cmds...)
+		v := s.newVisit(nil, cmds...)
 		for _, sku := range skus {
 			v.add(sku)
 		}

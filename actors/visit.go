@@ -20,10 +20,10 @@ type visit struct {
 	cells   []*cell
 	reached int
 	cmds    []*engine.Command
-	answers []engine.Answer
 	// call is the one that the visit is for, if it is not for a batch; else answer gets the answers.
-	call   *call
-	answer func([]engine.Answer)
+	call    *call
+	answers []engine.Answer
+	answer  func([]engine.Answer)
 	// fresh has, by command, a record that its key was found in by mistake; nil before that.
 	fresh []uint64
 	last  uint64
@@ -63,14 +63,28 @@ func (s *System) firstOf(lines []engine.Line) string {
 	return first.sku
 }
 
-// newVisit begins a visit of commands; its SKUs are to be added.
-func (s *System) newVisit(cmds ...*engine.Command) *visit {
+// newVisit begins a visit for a call, or for the commands of a batch; its SKUs are to be added.
+func (s *System) newVisit(k *call, batch ...*engine.Command) *visit {
 	v := visits.Get().(*visit)
-	v.sys, v.cmds = s, append(v.cmds[:0], cmds...)
-	for _, cmd := range cmds {
-		v.answers = append(v.answers, engine.Answer{Op: cmd.Op})
+	v.sys = s
+	if v.call = k; k != nil {
+		v.cmds = append(v.cmds[:0], k.cmd)
+		return v
+	}
+	v.cmds = append(v.cmds[:0], batch...)
+	v.answers = make([]engine.Answer, len(batch)) // Who gets them may keep them.
+	for i, cmd := range batch {
+		v.answers[i].Op = cmd.Op
 	}
 	return v
+}
+
+// answerOf is the answer of a command: a call has the memory for its own.
+func (v *visit) answerOf(i int) *engine.Answer {
+	if v.call != nil {
+		return &v.call.ans
+	}
+	return &v.answers[i]
 }
 
 // add has the visit go to a SKU.
@@ -78,14 +92,10 @@ func (v *visit) add(sku string) { v.stops = append(v.stops, v.sys.stopAt(sku)) }
 
 // free gives the visit's memory to the next.
 func (v *visit) free() {
-	if v.call == nil {
-		v.answers = nil // Who got them may keep them.
-	}
 	clear(v.cells)
 	clear(v.cmds)
-	clear(v.answers)
 	clear(v.stops)
-	*v = visit{cells: v.cells[:0], cmds: v.cmds[:0], answers: v.answers[:0], stops: v.stops[:0]}
+	*v = visit{cells: v.cells[:0], cmds: v.cmds[:0], stops: v.stops[:0]}
 	if cap(v.cells) <= visitKept {
 		visits.Put(v)
 	}
@@ -134,19 +144,18 @@ func (v *visit) Durable(err error) {
 	switch k := v.call; {
 	case k == nil:
 		v.answer(v.answers)
-	case k.widened && v.answers[0].Refusal.Code == engine.ReservationNotFound:
-		k.widened, k.now = false, 0
+	case k.widened && k.ans.Refusal.Code == engine.ReservationNotFound:
+		k.widened, k.now, k.ans = false, 0, engine.Answer{Op: k.cmd.Op}
 		k.sys.dispatch(k) // It ended on the way: the home knows how.
 	default:
-		k.ans = v.answers[0]
 		k.Durable(nil)
 	}
 	v.free()
 }
 
 func (v *visit) failAll(err error) {
-	for i := range v.answers {
-		v.answers[i] = engine.Answer{Op: v.cmds[i].Op, Err: err}
+	for i, cmd := range v.cmds {
+		*v.answerOf(i) = engine.Answer{Op: cmd.Op, Err: err}
 	}
 }
 
@@ -230,19 +239,14 @@ func (v *visit) decideAll(t *turnScratch) bool {
 		if !r.Refused() {
 			continue
 		}
-		for j := range v.answers {
-			v.answers[j] = linkedLineFailed(v.cmds[j].Op)
+		for j, other := range v.cmds {
+			*v.answerOf(j) = linkedLineFailed(other.Op)
 		}
-		v.answers[i] = engine.Answer{Op: cmd.Op, Refusal: r}
+		*v.answerOf(i) = engine.Answer{Op: cmd.Op, Refusal: r}
 		return false
 	}
-	if v.call != nil {
-		v.answers[0].Reservation.Lines = v.call.ans.Reservation.Lines // The call keeps their memory.
-		t.Record.AnswerTo(&v.answers[0], 0)
-		return true
-	}
-	for i := range v.answers {
-		v.answers[i] = t.Record.Answer(i)
+	for i := range v.cmds {
+		t.Record.AnswerTo(v.answerOf(i), i)
 	}
 	return true
 }
@@ -255,7 +259,7 @@ func linkedLineFailed(op engine.Op) engine.Answer {
 
 // read answers a look at a reservation.
 func (v *visit) read(t *turnScratch) {
-	ans := &v.answers[0]
+	ans := v.answerOf(0)
 	var ok bool
 	if ans.Reservation, ok = t.ReservationView(v.cmds[0].Reservation); !ok {
 		// It ended between the look for its SKUs and this one.
@@ -335,7 +339,7 @@ func (v *visit) replay(found []uint64) {
 			found[i] = 0
 			continue
 		}
-		v.answers[i] = v.sys.replayed(r, act, cmd)
+		*v.answerOf(i) = v.sys.replayed(r, act, cmd)
 		known++
 	}
 	switch known {
@@ -359,10 +363,11 @@ func (v *visit) mistaken(cmd int, index uint64) {
 
 // refuseReuse refuses a batch because of those of its keys that were used before.
 func (v *visit) refuseReuse(found []uint64) {
-	for i := range v.answers {
-		v.answers[i] = linkedLineFailed(v.cmds[i].Op)
+	for i, cmd := range v.cmds {
+		ans := v.answerOf(i)
+		*ans = linkedLineFailed(cmd.Op)
 		if found[i] != 0 {
-			v.answers[i].Refusal = engine.Refusal{
+			ans.Refusal = engine.Refusal{
 				Code: engine.IdempotencyKeyParameterMismatch, Field: "Idempotency-Key",
 				Detail: "the key was used before, but not in this batch",
 			}
@@ -373,8 +378,7 @@ func (v *visit) refuseReuse(found []uint64) {
 // widen turns a call on a reservation's home into a visit of all its SKUs.
 func (c *cell) widen(k *call, others []string) {
 	k.cell, k.widened = nil, true
-	v := c.sys().newVisit(k.cmd)
-	v.call = k
+	v := c.sys().newVisit(k)
 	for _, sku := range others {
 		v.add(sku)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"strings"
 )
@@ -37,12 +38,21 @@ const (
 )
 
 func (t *restTexts) at(p place) *restPiece {
-	if p <= roomAtFirst {
-		return &t.pages[0][p-1]
-	}
-	page, i := pageOf(p)
-	return &t.pages[page+1][i]
+	page, i := restPageOf(p)
+	return &t.pages[page][i]
 }
+
+// restPageOf says which page has a piece, and where.
+func restPageOf(p place) (page, i int) {
+	if p <= roomAtFirst {
+		return 0, int(p - 1)
+	}
+	page, i = pageOf(p)
+	return page + 1, i
+}
+
+// next is the piece that is taken next, or was last; zero before there is any.
+func (t *restTexts) next() place { return cmp.Or(t.free, t.made) }
 
 // take makes a piece, or takes a free one.
 func (t *restTexts) take() place {
@@ -51,11 +61,7 @@ func (t *restTexts) take() place {
 		return p
 	}
 	t.made++
-	page := 0
-	if t.made > roomAtFirst {
-		page, _ = pageOf(t.made)
-		page++
-	}
+	page, _ := restPageOf(t.made)
 	if page == len(t.pages) {
 		t.pages = append(t.pages, make([]restPiece, roomAtFirst<<min(max(page-1, 0), pagesBelow)))
 	}

@@ -54,6 +54,10 @@ func (hs *holds) warmPages(nonce uint64) (sum uint64) {
 		page, _ := pageOf(p)
 		sum = uint64(len(hs.more.pages[page]))
 	}
+	if p := hs.more.rests.next(); p != 0 {
+		page, _ := restPageOf(p)
+		sum += uint64(len(hs.more.rests.pages[page]))
+	}
 	if nonce != 0 && hs.indexed() {
 		sum += hs.more.index.glanceAtPage(nonce)
 	}
@@ -66,7 +70,7 @@ func (hs *holds) warmNext(nonce uint64) (sum uint64) {
 	if hs.more == nil {
 		return sum
 	}
-	if p := cmp.Or(hs.more.rests.free, hs.more.rests.made); p != 0 {
+	if p := hs.more.rests.next(); p != 0 {
 		sum += uint64(hs.more.rests.at(p).next)
 	}
 	if nonce != 0 && hs.indexed() {
