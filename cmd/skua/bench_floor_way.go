@@ -23,6 +23,8 @@ const (
 	floorNATS = "floor: NATS micro answering a constant"
 	floorLog  = "floor: group commit of 96 bytes alone"
 	floorTurn = "floor: the engine's turn and its group commit"
+	// This is no engine, and nothing that one could sell with.
+	floorPlain = "floor: counts, keys and holds in plain tables, and a group commit"
 	// These turns have their memory read ahead, as those of what is handed over together have.
 	floorTurns = "floor: the engine's turns of a batch and its group commit"
 	// These wait, as Skua has to: what is asleep has to be woken.
@@ -81,6 +83,7 @@ func (f *benchFlags) floors() []contender {
 			name: floorHTTPBatchTurn, floor: wayHTTPBatch, on: onTurn, windows: []int{32 * f.Batch}, takes: hotOrUniform, workers: batches, waits: true,
 		}),
 		alone(openFloorLog, way{name: floorLog, floor: wayInProcess, on: "no engine", windows: []int{1024, 8192}, takes: hot}),
+		alone(f.openFloorPlain, way{name: floorPlain, floor: wayInProcessBatch, on: "no engine", windows: []int{8192}, takes: hotUniformOrder}),
 		alone(f.openFloorTurn, way{name: floorTurns, floor: wayInProcessBatch, on: onTurn, windows: []int{8192}, takes: hotUniformOrder}),
 		alone(f.openFloorTurn, way{name: floorTurn, floor: wayInProcess, on: onTurn, windows: []int{1024, 8192}, takes: hotUniformOrder}),
 	}

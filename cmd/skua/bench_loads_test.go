@@ -59,7 +59,7 @@ func TestLoads(t *testing.T) {
 			floorHTTP + ", 64: 1 of 2s", floorHTTPDurable + ", 64: 1 of 2s",
 			floorNATSBatch + ", 8000: 1 of 2s", floorNATSBatchTurn + ", 8000: 1 of 2s",
 			floorHTTPBatch + ", 3200: 1 of 2s", floorHTTPBatchTurn + ", 3200: 1 of 2s",
-			floorLog + ", 1024: 1 of 2s", floorLog + ", 8192: 1 of 2s", floorTurns + ", 8192: 1 of 2s",
+			floorLog + ", 1024: 1 of 2s", floorLog + ", 8192: 1 of 2s", floorPlain + ", 8192: 1 of 2s", floorTurns + ", 8192: 1 of 2s",
 			floorTurn + ", 1024: 1 of 2s", floorTurn + ", 8192: 1 of 2s",
 		}},
 		{"batches do not read", "read", nil, []string{
@@ -71,11 +71,11 @@ func TestLoads(t *testing.T) {
 			fmt.Sprintf("%s, %d: 1 of 2s", floorNATSDurable, openWindow),
 			floorNATSBatch + ", 8000: 1 of 2s", floorNATSBatchTurn + ", 8000: 1 of 2s",
 			floorHTTPBatch + ", 3200: 1 of 2s", floorHTTPBatchTurn + ", 3200: 1 of 2s",
-			floorTurns + ", 8192: 1 of 2s", floorTurn + ", 1024: 1 of 2s", floorTurn + ", 8192: 1 of 2s",
+			floorPlain + ", 8192: 1 of 2s", floorTurns + ", 8192: 1 of 2s", floorTurn + ", 1024: 1 of 2s", floorTurn + ", 8192: 1 of 2s",
 		}},
 		{"orders have a floor", "order", []string{"--ways", "floors"}, []string{
 			floorNATSDurable + ", 256: 1 of 2s", floorNATSDurable + ", 4096: 1 of 2s",
-			floorTurns + ", 8192: 1 of 2s", floorTurn + ", 1024: 1 of 2s", floorTurn + ", 8192: 1 of 2s",
+			floorPlain + ", 8192: 1 of 2s", floorTurns + ", 8192: 1 of 2s", floorTurn + ", 1024: 1 of 2s", floorTurn + ", 8192: 1 of 2s",
 		}},
 		{"all at length", "order", []string{"--brief", "0", "--ways", "nats"}, []string{"NATS, 256: 3 of 5s", "NATS, 4096: 3 of 5s"}},
 		{"a window of one's own", "zipf", []string{"--in-flight", "7", "--ways", "nats"}, []string{"NATS, 7: 3 of 5s"}},
@@ -88,7 +88,7 @@ func TestLoads(t *testing.T) {
 			floorHTTP + ", 64: 2 of 1s", floorHTTPDurable + ", 64: 2 of 1s",
 			floorNATSBatch + ", 8000: 2 of 1s", floorNATSBatchTurn + ", 8000: 2 of 1s",
 			floorHTTPBatch + ", 3200: 2 of 1s", floorHTTPBatchTurn + ", 3200: 2 of 1s",
-			floorLog + ", 8192: 2 of 1s", floorTurns + ", 8192: 2 of 1s", floorTurn + ", 8192: 2 of 1s",
+			floorLog + ", 8192: 2 of 1s", floorPlain + ", 8192: 2 of 1s", floorTurns + ", 8192: 2 of 1s", floorTurn + ", 8192: 2 of 1s",
 		}},
 	} {
 		cmd := parsedBench(t, c.args...)
