@@ -39,7 +39,7 @@ const (
 	FreeGroupsMax = ReleaseGroupsMax + 4
 
 	// gatherFor is how much longer a group grows when very many wait.
-	gatherFor = 200 * time.Microsecond
+	gatherFor = 500 * time.Microsecond
 
 	// warmedTogether is for how many waiters memory is read ahead before they are told.
 	warmedTogether = 32
