@@ -127,6 +127,7 @@ func (s *Stock) checkQueue(linked int) error {
 	if s.rest != nil {
 		draining = &s.rest.draining
 	}
+	units := make([]int64, s.levels) // Zero between two deadlines.
 	for _, q := range [...]*deadlines{queue, draining} {
 		if q == nil {
 			continue
@@ -140,7 +141,7 @@ func (s *Stock) checkQueue(linked int) error {
 			case (d.at <= s.freedThrough) != (q != queue) || d.n == 0:
 				wrong = fmt.Errorf("deadline %d is in the wrong queue", d.at)
 			default:
-				wrong = s.checkDue(q, d)
+				wrong = s.checkDue(q, d, units)
 			}
 			first, last = cmp.Or(first, d.at), d.at
 			queued += int(d.n)
@@ -159,9 +160,9 @@ func (s *Stock) checkQueue(linked int) error {
 	return nil
 }
 
-// checkDue compares the sums of a deadline with its holds.
-func (s *Stock) checkDue(q *deadlines, d *due) error {
-	units := make(map[int32]int64)
+// checkDue compares the sums of a deadline with its holds. units is room for sums by level; it is zero
+// before, and after if nothing is wrong.
+func (s *Stock) checkDue(q *deadlines, d *due, units []int64) error {
 	var n, weight int64
 	prev := place(0)
 	for p := d.head; p != 0; {
@@ -180,13 +181,30 @@ func (s *Stock) checkDue(q *deadlines, d *due) error {
 	if n != int64(d.n) || weight != d.weight {
 		return fmt.Errorf("deadline %d: %d holds of %d lines, counted as %d of %d", d.at, n, weight, d.n, d.weight)
 	}
-	q.sums(d, func(level int32, kept int64) { units[level] -= kept })
-	for level, left := range units {
-		if left != 0 {
-			return fmt.Errorf("deadline %d: the sum of units due at level %d is wrong by %d", d.at, level, left)
+	var wrong error
+	q.sums(d, func(level int32, kept int64) {
+		if int(level) >= len(units) {
+			wrong = fmt.Errorf("deadline %d: units are due at level %d of %d", d.at, level, len(units))
+			return
+		}
+		units[level] -= kept
+	})
+	if wrong != nil {
+		return wrong
+	}
+	even := func(level int32, _ int64) {
+		if left := units[level]; left != 0 {
+			wrong = fmt.Errorf("deadline %d: the sum of units due at level %d is wrong by %d", d.at, level, left)
 		}
 	}
-	return nil
+	q.sums(d, even)
+	for p := d.head; p != 0; p = s.holds.at(p).next {
+		for i := range s.holds.countLines(s.holds.at(p)) {
+			level, _ := s.holds.line(s.holds.at(p), i)
+			even(level, 0)
+		}
+	}
+	return wrong
 }
 
 func (s *Stock) checkLevels(held func(i int) (reserved, committed int64)) error {
