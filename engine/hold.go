@@ -54,7 +54,7 @@ type holds struct {
 // moreHolds is what only stocks with many holds have, or with some that have a holdRest or several
 // lines.
 type moreHolds struct {
-	pages [][]hold   // after the first
+	pages [][]hold  // after the first
 	index holdIndex // only beyond holdsSearched
 	rests restTexts
 	lines *holdLines

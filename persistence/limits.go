@@ -65,6 +65,10 @@ const (
 	replayBytesKept = 1 << 10
 	// replayPieces is how many pieces may be on their way from the log to the items.
 	replayPieces = 4
+	// recoveredHolds is how many holds recovery copies at a time, and recoveryCheckers how many goroutines
+	// check and copy its items.
+	recoveredHolds   = 1 << 16
+	recoveryCheckers = 2
 	// backupTimeMax is how long a backup may take, and one in backupLogShare of what the log may have
 	// how large the log may be meanwhile; then it gives up. copyBytes is how much of a file, in bytes,
 	// is copied between two syncs.

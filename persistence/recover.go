@@ -144,7 +144,7 @@ func (r *recovery) save() error {
 	}
 	stop := make(chan struct{})
 	var capturing sync.WaitGroup
-	var captured [capturers]chan []image
+	var captured [recoveryCheckers]chan []image
 	for i := range captured {
 		captured[i] = make(chan []image, 2)
 		capturing.Go(func() { r.capture(i, captured[i], stop) })
@@ -165,10 +165,10 @@ type image struct {
 	err  error
 }
 
-// capture checks and copies the items of every capturers-th piece.
+// capture checks and copies the items of one in recoveryCheckers pieces.
 func (r *recovery) capture(at int, captured chan<- []image, stop <-chan struct{}) {
 	defer close(captured)
-	for from := at * replayRecords; from < len(r.items.all); from += capturers * replayRecords {
+	for from := at * replayRecords; from < len(r.items.all); from += recoveryCheckers * replayRecords {
 		items := r.items.all[from:min(from+replayRecords, len(r.items.all))]
 		select {
 		case captured <- capturedOf(items):
@@ -201,10 +201,10 @@ func capturedOf(items []*recovered) []image {
 }
 
 // write writes the pieces in their order.
-func (r *recovery) write(captured [capturers]chan []image) error {
+func (r *recovery) write(captured [recoveryCheckers]chan []image) error {
 	s := r.store
 	for n := 0; ; n++ {
-		piece, ok := <-captured[n%capturers]
+		piece, ok := <-captured[n%recoveryCheckers]
 		if !ok {
 			return nil // Who would have had this piece has no other, so there is none after it.
 		}
@@ -219,10 +219,3 @@ func (r *recovery) write(captured [capturers]chan []image) error {
 		}
 	}
 }
-
-const (
-	// recoveredHolds is how many holds recovery copies at a time.
-	recoveredHolds = 1 << 16
-	// capturers is how many goroutines check and copy items at a time.
-	capturers = 2
-)
