@@ -94,17 +94,23 @@ func (l *Log) spareLoop() {
 // with zeros. What is in them means nothing, as in any recycled file. One that is too short, since its
 // making was cut short, is removed, as is one too many.
 //
-// A process that was killed while it cut a segment may have left the spare's name for the kernel to
-// write: it is on disk before the file is overwritten, or a crash might bring back a segment of others'
-// bytes.
+// A file is renamed when it becomes a spare, and when it becomes a segment. A crash may leave it both names,
+// or, of a process that was killed in between, a name that is not on disk yet. So a spare with the salt of
+// another file is removed, which takes nothing but a name from that; and the directory is synced before a
+// spare is overwritten, or a crash might bring back a segment of others' bytes.
 func (l *Log) keepSpares(paths []string) error {
+	salts := map[uint64]bool{}
+	for _, s := range l.segments {
+		salts[s.salt] = true
+	}
 	for _, path := range paths {
-		info, err := l.o.FS.Stat(path)
+		size, salt, err := l.lookAtSpare(path)
 		if err != nil {
-			return fmt.Errorf("stat spare segment: %w", err)
+			return fmt.Errorf("look at spare segment: %w", err)
 		}
-		if info.Size() >= l.o.SegmentBytes && len(l.spares) < SparesMax {
+		if size >= l.o.SegmentBytes && !salts[salt] && len(l.spares) < SparesMax {
 			l.spares = append(l.spares, path)
+			salts[salt] = salt != 0
 			continue
 		}
 		if err := l.o.FS.Remove(path); err != nil {
@@ -115,6 +121,29 @@ func (l *Log) keepSpares(paths []string) error {
 		return nil
 	}
 	return syncDir(l.o.FS, l.dir)
+}
+
+// lookAtSpare returns the length of a spare, and the salt of the segment that it was or should have
+// become, zero if it has none.
+func (l *Log) lookAtSpare(path string) (size int64, salt uint64, err error) {
+	f, err := l.o.FS.Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil || info.Size() < headerBytes {
+		return 0, 0, err
+	}
+	b := make([]byte, headerUsed)
+	if err := readFull(f, b, 0); err != nil {
+		return 0, 0, err
+	}
+	h, err := parseSegmentHeader(b)
+	if err != nil { // It was zero-filled, and never more.
+		return info.Size(), 0, nil
+	}
+	return info.Size(), h.salt, nil
 }
 
 // makeSpare creates a zero-filled file of a segment's size and puts it on the list.

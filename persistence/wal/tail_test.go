@@ -263,6 +263,69 @@ func TestSparesOfTheLastRunAreTakenOver(t *testing.T) {
 	}
 }
 
+// TestSpareThatIsAnotherFilesNameIsNotTaken: a crash while a file is renamed may leave it both names, that
+// of a segment and that of a spare, or those of two spares.
+func TestSpareThatIsAnotherFilesNameIsNotTaken(t *testing.T) {
+	const size = 8 << 10
+	fs := vfs.NewMem()
+	l := openMem(t, fs, Options{SegmentBytes: size})
+	for len(l.Segments()) < 3 {
+		appendRecords(t, l, 10)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := fs.List("data/wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if _, spare, ok := parseName(name); ok && spare {
+			if err := fs.Remove("data/wal/" + name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i, name := range []string{segmentName(1), segmentName(2), segmentName(1)} {
+		if err := fs.Link("data/wal/"+name, "data/wal/"+spareName(uint64(90+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		again, first, last, err := recovered(fs, Options{SegmentBytes: size})
+		if err != nil || first != 1 {
+			t.Fatalf("recovered from %d to %d of a log with spares that are segments: %v", first, last, err)
+		}
+		appendRecords(t, again, 50)
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Segment 1 is cut, and has two names as a spare.
+	l = openMem(t, fs, Options{SegmentBytes: size})
+	if err := l.CutBefore(l.Segments()[1].First); err != nil {
+		t.Fatal(err)
+	}
+	path := l.takeSpare()
+	if err := fs.Link(path, "data/wal/"+spareName(99)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = openMem(t, fs, Options{SegmentBytes: size})
+	segments := len(l.Segments())
+	for len(l.Segments()) < segments+3 { // Both names, if both were taken, are segments then.
+		appendRecords(t, l, 50)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := recovered(fs, Options{SegmentBytes: size}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // renames counts the segments that become spares.
 type renames struct {
 	vfs.FS
