@@ -66,11 +66,8 @@ type plainHold struct {
 	item, quantity uint32
 }
 
-// plainHoldsPage is how many holds a page has.
-const plainHoldsPage = 4096
-
 func newPlainPort(log *wal.Log, items int) *plainPort {
-	p := &plainPort{log: log, names: make(map[string]uint32, items), items: make([]plainItem, items), keys: newPlainKeys(1 << 16)}
+	p := &plainPort{log: log, names: make(map[string]uint32, items), items: make([]plainItem, items), keys: newPlainKeys(floorKeysAtFirst)}
 	for i := range items {
 		p.names[bench.SKU(i)], p.items[i].onHand = uint32(i), engine.QuantityMax
 	}
@@ -166,8 +163,8 @@ func (p *plainPort) take(c *engine.Command, hash uint64, ids []uint32, t *decide
 // keep keeps a hold.
 func (p *plainPort) keep(h plainHold) {
 	n := len(p.holds) - 1
-	if n < 0 || len(p.holds[n]) == plainHoldsPage {
-		p.holds = append(p.holds, make([]plainHold, 0, plainHoldsPage))
+	if n < 0 || len(p.holds[n]) == floorHoldsPage {
+		p.holds = append(p.holds, make([]plainHold, 0, floorHoldsPage))
 		n++
 	}
 	p.holds[n] = append(p.holds[n], h)

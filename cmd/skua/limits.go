@@ -31,6 +31,10 @@ const (
 	floorRecordLineBytes = 38
 	// floorPieceCommands is for how many commands memory is read ahead.
 	floorPieceCommands = 32
+	// floorHoldsPage is how many holds a page of the plain floor has, floorKeysAtFirst with how many slots its
+	// table of keys begins; a power of two.
+	floorHoldsPage   = 4096
+	floorKeysAtFirst = 1 << 16
 	// floorCutEvery is how often the log lets go what is durable.
 	floorCutEvery = 100 * time.Millisecond
 )
