@@ -102,21 +102,25 @@ func (b *backlog) enqueue(message any) {
 	b.queue = append(b.queue, message)
 }
 
-// dequeue appends the first messages, at most n: commands on this SKU alone, or one message of
-// another kind, since that may hold the mailbox.
-func (b *backlog) dequeue(into []any, n int) []any {
+// dequeue appends the first messages, and says how many turns they are: commands on this SKU alone, at
+// most so many unless the first message has more, or one message of another kind, since that may hold
+// the mailbox. What is read ahead for more of them would have left the processor's cache before its turn.
+func (b *backlog) dequeue(into []any, most int) (messages []any, turns int) {
 	waiting := b.queue[b.head:]
-	for i, message := range waiting[:min(n, len(waiting))] {
-		if _, ok := message.(*call); !ok {
-			n = max(i, 1)
+	for i, message := range waiting {
+		_, alone := message.(*call)
+		more := turnsOf(message)
+		if i > 0 && (!alone || turns+more > most) {
+			break
+		}
+		into, turns = append(into, message), turns+more
+		if !alone {
 			break
 		}
 	}
-	n = min(n, len(waiting))
-	into = append(into, waiting[:n]...)
-	clear(b.queue[b.head : b.head+n])
-	b.head += n
-	return into
+	clear(waiting[:len(into)])
+	b.head += len(into)
+	return into, turns
 }
 
 // waiting reports whether there are messages of ours.
@@ -186,12 +190,9 @@ func (c *cell) run(quota int) {
 			return
 		}
 		m.held = false // Nobody holds it now; a turn may.
-		together := b.dequeue(batch[:0], min(quota, turnsTogether))
+		together, turns := b.dequeue(batch[:0], min(quota, turnsTogether))
 		m.mu.Unlock()
-		for _, message := range together {
-			quota -= turnsOf(message)
-		}
-		if len(together) > 1 {
+		if quota -= turns; turns > 1 {
 			b.warmth += c.warm(together)
 			together = together[:link(together)]
 		}

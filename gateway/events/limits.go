@@ -70,7 +70,7 @@ const (
 	MarkEvery  = time.Second
 
 	// The embedded server. EmbeddedSyncInterval is how long what it acknowledged may be unsynced.
-	EmbeddedSyncInterval = time.Second
+	EmbeddedSyncInterval = 50 * time.Millisecond
 	// EmbeddedPayloadMax bounds a message, in bytes. A batch of the API must fit.
 	EmbeddedPayloadMax = 8 << 20
 	// EmbeddedMemoryMax and EmbeddedStoreMax bound what JetStream takes in memory and on disk.
