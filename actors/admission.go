@@ -103,11 +103,13 @@ func (a *admission) take() *call {
 	return k
 }
 
-// giveBack takes a call that is over.
-func (a *admission) giveBack(k *call) {
-	k.renew()
+// giveBack takes calls that are over.
+func (a *admission) giveBack(calls ...*call) {
+	for _, k := range calls {
+		k.renew()
+	}
 	a.backMu.Lock()
-	a.back = append(a.back, k)
+	a.back = append(a.back, calls...)
 	a.backMu.Unlock()
 }
 

@@ -23,8 +23,6 @@ type progress struct {
 	now engine.Time
 	// fresh is a record that the key was found in by mistake; see System.replay.
 	fresh uint64
-	// next is the call that is done in one turn with this one, if there is one; see together.
-	next *call
 	// widened says that the call came to its home and visits the reservation's other SKUs now.
 	widened bool
 }
@@ -68,36 +66,22 @@ func (e *errand) give(a *engine.Answer) {
 	}
 }
 
-// Durable implements Waiter: the answers go out, and the calls of the turn are over.
+// Durable implements Waiter: the answer goes out, and the call is over.
 func (k *call) Durable(err error) {
-	if k.next != nil {
-		k.leaveAll()
-	} else {
-		if k.cell != nil {
-			k.cell.release(1)
-		}
-		k.sys.admission.leave(int64(k.weight)) // Before the answer: who gets it may send the next at once.
+	if k.cell != nil {
+		k.cell.release(1)
 	}
-	for k != nil {
-		next := k.next
-		if err != nil {
-			k.ans = engine.Answer{Op: k.ans.Op, Err: engine.ErrUnavailable}
-		}
-		k.give(&k.ans)
-		k.sys.admission.giveBack(k)
-		k = next
-	}
+	k.sys.admission.leave(int64(k.weight)) // Before the answer: who gets it may send the next at once.
+	k.end(err)
+	k.sys.admission.giveBack(k)
 }
 
-// leaveAll counts out the calls of one turn.
-func (k *call) leaveAll() {
-	n, weight := uint32(0), int64(0)
-	for each := k; each != nil; each = each.next {
-		n++
-		weight += int64(each.weight)
+// end gives the answer.
+func (k *call) end(err error) {
+	if err != nil {
+		k.ans = engine.Answer{Op: k.ans.Op, Err: engine.ErrUnavailable}
 	}
-	k.cell.release(n)
-	k.sys.admission.leave(weight)
+	k.give(&k.ans)
 }
 
 // Warm implements the log's Warmer: it reads what Durable will need.
@@ -105,10 +89,12 @@ func (k *call) Warm() (sum uint64) {
 	if k.cell != nil {
 		sum = uint64(k.cell.left.Load())
 	}
-	for ; k != nil; k = k.next {
-		sum += uint64(k.i) + k.ans.Sequence + uint64(k.ans.Reservation.ExpiresAt)
-	}
-	return sum
+	return sum + k.warmth()
+}
+
+// warmth reads a little of each cache line that giving the answer needs.
+func (k *call) warmth() uint64 {
+	return uint64(k.i) + k.ans.Sequence + uint64(k.ans.Reservation.ExpiresAt)
 }
 
 // refuse answers at once: only for what says nothing about the stock.
@@ -121,15 +107,6 @@ func (k *call) refuse(err error) {
 // process above the watermark, a refusal no more than a promise.
 func (k *call) park() {
 	k.cell.sys().wal.Await(k.cell.last, k)
-}
-
-// turn is what a SKU does with one command, or with several that came together.
-func (c *cell) turn(k *call) {
-	if k.next != nil {
-		c.together(k)
-	} else {
-		c.one(k)
-	}
 }
 
 // one is the turn of one command.

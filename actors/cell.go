@@ -113,7 +113,9 @@ type repair struct{}
 func (c *cell) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *call:
-		c.turn(m)
+		c.one(m)
+	case *bunch:
+		c.together(m)
 	case *visit:
 		c.visited(m)
 	case tick:

@@ -46,9 +46,7 @@ func (c *cell) PostUserMessage(message any) {
 	m := &c.mailbox
 	m.mu.Lock()
 	if m.running || !m.opened || m.holds > 0 {
-		if k, ok := message.(*call); ok {
-			k.now = 0 // It will be another time.
-		}
+		setNow(message, 0)
 		m.more().enqueue(message)
 		m.mu.Unlock()
 		return
@@ -108,7 +106,7 @@ func (b *backlog) enqueue(message any) {
 func (b *backlog) dequeue(into []any, most int) (messages []any, turns int) {
 	waiting := b.queue[b.head:]
 	for i, message := range waiting {
-		_, alone := message.(*call)
+		alone := ofOneSKU(message)
 		more := turnsOf(message)
 		if i > 0 && (!alone || turns+more > most) {
 			break
@@ -210,28 +208,50 @@ func (c *cell) run(quota int) {
 // warm reads what messages that waited together will need, side by side. What it returns means
 // nothing.
 func (c *cell) warm(messages []any) (sum uint64) {
-	now := c.sys().clock.time()
+	var many [turnsTogether]*call
+	calls, now := many[:0], c.sys().clock.time()
 	for _, message := range messages {
-		k, _ := message.(*call)
-		for ; k != nil; k = k.next {
-			k.now = now
-			if sum += k.fresh; k.trace != 0 {
-				sum += c.sys().memory.Warm(k.trace)
-			}
+		setNow(message, now)
+		switch m := message.(type) {
+		case *call:
+			calls = append(calls, m)
+		case *bunch:
+			calls = append(calls, m.calls()...)
+		}
+	}
+	for _, k := range calls {
+		if sum += k.fresh; k.trace != 0 {
+			sum += c.sys().memory.Warm(k.trace)
 		}
 	}
 	if c.stock == nil {
 		return sum
 	}
 	for stage := engine.WarmStages - 2; stage < engine.WarmStages; stage++ { // The others are of the item alone.
-		for _, message := range messages {
-			k, _ := message.(*call)
-			for ; k != nil; k = k.next {
-				sum += c.stock.Warm(stage, k.cmd.Reservation.Nonce)
-			}
+		for _, k := range calls {
+			sum += c.stock.Warm(stage, k.cmd.Reservation.Nonce)
 		}
 	}
 	return sum
+}
+
+// setNow sets the time of a message's turn; zero lets the turn ask for it.
+func setNow(message any, now engine.Time) {
+	switch m := message.(type) {
+	case *call:
+		m.now = now
+	case *bunch:
+		m.now = now
+	}
+}
+
+// ofOneSKU reports whether a message is commands on this SKU alone.
+func ofOneSKU(message any) bool {
+	switch message.(type) {
+	case *call, *bunch:
+		return true
+	}
+	return false
 }
 
 // putBack lets messages wait on, before the others, because the turn before them holds the mailbox.
@@ -243,9 +263,7 @@ func (c *cell) putBack(messages []any) {
 	defer c.mu.Unlock()
 	b := c.more()
 	for _, message := range messages {
-		if k, ok := message.(*call); ok {
-			k.now = 0 // It will be another time.
-		}
+		setNow(message, 0)
 	}
 	b.queue, b.head = append(slices.Clone(messages), b.queue[b.head:]...), 0
 }

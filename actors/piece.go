@@ -78,13 +78,10 @@ func (s *System) dispatchAll(calls []*call) {
 	first := calls[0]
 	if len(calls) > 1 {
 		if c, err := s.acquireFor(first.sku, first.hash, uint32(len(calls)), false); err == nil {
-			for i, k := range calls {
+			for _, k := range calls {
 				k.cell = c
-				if i > 0 {
-					calls[i-1].next = k
-				}
 			}
-			c.post(first)
+			c.post(newBunch(calls))
 			return
 		}
 	}

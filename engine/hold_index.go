@@ -5,25 +5,23 @@ package engine
 // 1979): a full page splits in two, so no single reservation waits for a table of a million to be
 // copied, as it would for a table in one piece.
 //
-// With very many holds none of it is in the processor's cache, so a search follows one pointer, to the
-// page, and nothing else.
+// With very many holds none of it is in the processor's cache but what finds the page and says how many
+// slots of it are used: a search reads one line of the slots, and mostly no other.
 type holdIndex struct {
-	// first is the only page while that grows; nil without holds, and once there are several pages.
-	first indexPage
-	// pages has one entry for each of the first depth bits of a hash; a page that has fewer bits of
-	// its own is there several times.
-	pages []*fullPage
-	depth uint8
-	count int32
+	// directory says which page has the hashes that begin with so many bits, depth of them; a page that
+	// has fewer bits of its own is there several times. It is empty while there is one page.
+	directory []int32
+	pages     []indexPage
+	depth     uint8
+	count     int32
 }
 
-// indexPage is a table with open addressing, at most three quarters full. There are a power of two of
-// slots, of which the last one is no slot: it says how many others are used, and how many bits of a
-// hash are the page's own.
-type indexPage []indexSlot
-
-// fullPage is a page that does not grow any more.
-type fullPage [indexSlotsMax]indexSlot
+// indexPage is a table with open addressing, at most three quarters full.
+type indexPage struct {
+	slots []indexSlot // a power of two
+	used  int16
+	bits  uint8 // of a hash that are the page's own
+}
 
 // indexSlot has a hash of the nonce, which says where looking at the hold itself is worth while, and
 // where the slot goes when its page grows or splits.
@@ -42,54 +40,32 @@ const (
 )
 
 // indexHash spreads nonces, since those of tests and of other makers need not be random. Its first
-// bits choose the page, its last ones the slot.
+// bits choose the page, its last ones the line of slots.
 func indexHash(nonce uint64) uint32 {
 	h := nonce * 0x9e3779b97f4a7c15
 	return uint32((h ^ h>>29) * 0xbf58476d1ce4e5b9 >> 32)
 }
 
-// last is the number of slots, and where the page's own notes are.
-func (p indexPage) last() int { return len(p) - 1 }
+// slotOf is where a search for a hash begins: with the first slot of a cache line.
+func (p *indexPage) slotOf(h uint32) int { return int(h) * slotsLine & (len(p.slots) - 1) }
 
-// used is how many slots are used.
-func (p indexPage) used() int { return int(p[p.last()].hash) }
-
-func (p indexPage) count(n int) { p[p.last()].hash += uint32(n) }
-
-// bits is how many bits of a hash are the page's own.
-func (p indexPage) bits() uint8 { return uint8(p[p.last()].place) }
-
-// slotOf is where a search for a hash begins.
-func (p indexPage) slotOf(h uint32) int {
-	i := int(h) & p.last()
-	if i == p.last() {
-		return 0
-	}
-	return i
-}
-
-// after is the slot after one, around the page's end.
-func (p indexPage) after(i int) int {
-	if i++; i == p.last() {
-		return 0
-	}
-	return i
-}
+// after is the slot so many after one, around the page's end.
+func (p *indexPage) after(i, n int) int { return (i + n) & (len(p.slots) - 1) }
 
 // page finds the page of a hash.
-func (x *holdIndex) page(h uint32) indexPage {
-	if x.pages == nil {
-		return x.first
+func (x *holdIndex) page(h uint32) *indexPage {
+	if x.depth == 0 {
+		return &x.pages[0]
 	}
-	return x.pages[h>>(32-x.depth)][:]
+	return &x.pages[x.directory[h>>(32-x.depth)]]
 }
 
 // find returns the place of a hold, or zero.
 func (x *holdIndex) find(hs *holds, nonce uint64) place {
 	h := indexHash(nonce)
 	p := x.page(h)
-	for i := p.slotOf(h); ; i = p.after(i) {
-		s := p[i]
+	for i := p.slotOf(h); ; i = p.after(i, 1) {
+		s := p.slots[i]
 		if s.place == 0 || s.hash == h && hs.at(s.place).nonce == nonce {
 			return s.place
 		}
@@ -98,101 +74,104 @@ func (x *holdIndex) find(hs *holds, nonce uint64) place {
 
 // glanceAtPage reads what finds the page of a nonce.
 func (x *holdIndex) glanceAtPage(nonce uint64) uint64 {
-	if x.pages != nil && x.pages[indexHash(nonce)>>(32-x.depth)] != nil {
-		return 1
-	}
-	return uint64(len(x.first))
+	return uint64(x.page(indexHash(nonce)).used)
 }
 
-// glance reads what find and put will need of the page: a search often goes on to the next cache line.
+// glance reads where a search for a nonce begins.
 func (x *holdIndex) glance(nonce uint64) uint64 {
 	h := indexHash(nonce)
 	p := x.page(h)
-	i := p.slotOf(h)
-	return uint64(p[i].place) + uint64(p[min(i+slotsLine, p.last())].place) + uint64(p[p.last()].hash)
+	return uint64(p.slots[p.slotOf(h)].place)
 }
 
 // put files a hold and reports whether its nonce was not there.
 func (x *holdIndex) put(hs *holds, nonce uint64, at place) bool {
 	h := indexHash(nonce)
 	p := x.page(h)
-	if 4*(p.used()+1) > 3*p.last() {
-		x.widen(p, h)
+	if 4*(int(p.used)+1) > 3*len(p.slots) {
+		x.widen(h)
 		p = x.page(h)
 	}
 	i := p.slotOf(h)
-	for ; p[i].place != 0; i = p.after(i) {
-		if s := p[i]; s.hash == h && hs.at(s.place).nonce == nonce {
+	for ; p.slots[i].place != 0; i = p.after(i, 1) {
+		if s := p.slots[i]; s.hash == h && hs.at(s.place).nonce == nonce {
 			return false
 		}
 	}
-	p[i] = indexSlot{h, at}
-	p.count(1)
+	p.slots[i] = indexSlot{h, at}
+	p.used++
 	x.count++
 	return true
 }
 
 // begin makes the first page.
-func (x *holdIndex) begin() { x.first = make(indexPage, indexSlotsMin) }
+func (x *holdIndex) begin() { x.pages = []indexPage{{slots: make([]indexSlot, indexSlotsMin)}} }
 
-// widen makes a page larger, or two of it.
-func (x *holdIndex) widen(p indexPage, h uint32) {
-	if len(p) < indexSlotsMax {
-		x.first = make(indexPage, 2*len(p))
-		for _, s := range p[:p.last()] {
+// widen makes the page of a hash larger, or two of it.
+func (x *holdIndex) widen(h uint32) {
+	p := x.page(h)
+	if len(p.slots) < indexSlotsMax {
+		larger := indexPage{slots: make([]indexSlot, 2*len(p.slots))}
+		for _, s := range p.slots {
 			if s.place != 0 {
-				x.first.add(s)
+				larger.add(s)
 			}
 		}
+		*p = larger
 		return
 	}
-	if x.pages == nil {
-		x.first, x.pages = nil, []*fullPage{(*fullPage)(p)}
+	if p.bits == x.depth {
+		x.deepen()
 	}
-	if p.bits() == x.depth {
-		pages := make([]*fullPage, 2*len(x.pages))
-		for i, q := range x.pages {
-			pages[2*i], pages[2*i+1] = q, q
-		}
-		x.pages = pages
-		x.depth++
-	}
-	span := len(x.pages) >> p.bits() // How many entries are of the page; the later half is the new one's.
+	span := len(x.directory) >> p.bits // How many entries are of the page; the later half is the new one's.
 	from := int(h>>(32-x.depth)) &^ (span - 1)
-	later := x.pages[from].split()
-	for i := span / 2; i < span; i++ {
-		x.pages[from+i] = later
+	for i := from + span/2; i < from+span; i++ {
+		x.directory[i] = int32(len(x.pages))
 	}
+	x.pages = append(x.pages, p.split())
+}
+
+// deepen lets the directory look at one more bit.
+func (x *holdIndex) deepen() {
+	if x.depth == 0 {
+		x.directory = []int32{0}
+	}
+	directory := make([]int32, 2*len(x.directory))
+	for i, page := range x.directory {
+		directory[2*i], directory[2*i+1] = page, page
+	}
+	x.directory = directory
+	x.depth++
 }
 
 // split makes a page one of the holds whose next bit is zero, and returns one of the others.
-func (p *fullPage) split() (later *fullPage) {
-	all, bits := *p, indexPage(p[:]).bits()
-	later = new(fullPage)
-	*p = fullPage{}
-	for _, q := range [...]*fullPage{p, later} {
-		q[indexSlotsMax-1].place = place(bits + 1)
-	}
-	for _, s := range all[:indexSlotsMax-1] {
+func (p *indexPage) split() (later indexPage) {
+	var all [indexSlotsMax]indexSlot
+	copy(all[:], p.slots)
+	clear(p.slots)
+	bits := p.bits
+	p.used, p.bits = 0, bits+1
+	later = indexPage{slots: make([]indexSlot, indexSlotsMax), bits: bits + 1}
+	for _, s := range all {
 		switch {
 		case s.place == 0:
 		case s.hash>>(31-bits)&1 == 0:
-			indexPage(p[:]).add(s)
+			p.add(s)
 		default:
-			indexPage(later[:]).add(s)
+			later.add(s)
 		}
 	}
 	return later
 }
 
 // add files a hold that is not there, where there is room.
-func (p indexPage) add(s indexSlot) {
+func (p *indexPage) add(s indexSlot) {
 	i := p.slotOf(s.hash)
-	for p[i].place != 0 {
-		i = p.after(i)
+	for p.slots[i].place != 0 {
+		i = p.after(i, 1)
 	}
-	p[i] = s
-	p.count(1)
+	p.slots[i] = s
+	p.used++
 }
 
 // remove takes a hold out and closes the gap, so that no search ends at it.
@@ -200,25 +179,17 @@ func (x *holdIndex) remove(nonce uint64, at place) {
 	h := indexHash(nonce)
 	p := x.page(h)
 	gap := p.slotOf(h)
-	for p[gap].place != at {
-		gap = p.after(gap)
+	for p.slots[gap].place != at {
+		gap = p.after(gap, 1)
 	}
-	for i := p.after(gap); p[i].place != 0; i = p.after(i) {
-		home := p.slotOf(p[i].hash)
-		if p.distance(home, i) >= p.distance(gap, i) {
-			p[gap] = p[i]
+	for i := p.after(gap, 1); p.slots[i].place != 0; i = p.after(i, 1) {
+		home := p.slotOf(p.slots[i].hash)
+		if p.after(i, -home) >= p.after(i, -gap) { // So many slots it is away from either.
+			p.slots[gap] = p.slots[i]
 			gap = i
 		}
 	}
-	p[gap] = indexSlot{}
-	p.count(-1)
+	p.slots[gap] = indexSlot{}
+	p.used--
 	x.count--
-}
-
-// distance is how many steps there are from one slot to another.
-func (p indexPage) distance(from, to int) int {
-	if to < from {
-		to += p.last()
-	}
-	return to - from
 }

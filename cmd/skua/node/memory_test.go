@@ -130,7 +130,7 @@ var partOf = []struct{ function, part string }{
 	{"engine.NewStock", "stock"},
 	{"engine.(*Stock).addLevel", "stock"},
 	{"engine.(*holdIndex)", "hold-index"},
-	{"engine.(*fullPage)", "hold-index"},
+	{"engine.(*indexPage)", "hold-index"},
 	{"engine.(*Stock).touch", "changed-list"},
 	{"engine.(*holds).grow", "holds"},
 	{"persistence.(*table).put", "keys"},
