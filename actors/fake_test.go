@@ -199,7 +199,7 @@ func (g *ground) Recall(trace uint64) (uint64, bool) {
 	return index, ok
 }
 
-func (g *ground) Warm(uint64) uint64 { return 0 }
+func (g *ground) Warm([]uint64) uint64 { return 0 }
 
 func (g *ground) Ended(ref engine.ReservationRef) (uint64, bool) {
 	g.mu.Lock()

@@ -219,18 +219,18 @@ func (c *cell) warm(messages []any) (sum uint64) {
 			calls = append(calls, m.calls()...)
 		}
 	}
-	for _, k := range calls {
+	var traces, nonces [turnsTogether]uint64
+	n := 0
+	for i, k := range calls {
+		nonces[i] = k.cmd.Reservation.Nonce
 		if sum += k.fresh; k.trace != 0 {
-			sum += c.sys().memory.Warm(k.trace)
+			traces[n] = k.trace
+			n++
 		}
 	}
-	if c.stock == nil {
-		return sum
-	}
-	for stage := engine.WarmStages - 2; stage < engine.WarmStages; stage++ { // The others are of the item alone.
-		for _, k := range calls {
-			sum += c.stock.Warm(stage, k.cmd.Reservation.Nonce)
-		}
+	sum += c.sys().memory.Warm(traces[:n])
+	if c.stock != nil {
+		sum += c.stock.WarmHolds(nonces[:len(calls)])
 	}
 	return sum
 }

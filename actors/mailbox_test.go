@@ -58,7 +58,9 @@ func TestMailboxThatIsNeverEmpty(t *testing.T) {
 
 // A SKU that could not be read may be glanced at before it is forgotten. There is nothing to read ahead.
 func TestWarmWithoutAStock(t *testing.T) {
-	s := &System{clock: newClock(time.Now, 0), partitions: make([]partition, 1), logger: slog.New(slog.DiscardHandler)}
+	s := &System{
+		clock: newClock(time.Now, 0), partitions: make([]partition, 1), memory: new(ground), logger: slog.New(slog.DiscardHandler),
+	}
 	s.partitions[0].sys = s
 	c := &cell{part: &s.partitions[0], sku: "A"}
 	c.fail(errors.New("broken"))

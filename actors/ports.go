@@ -26,8 +26,9 @@ type Memory interface {
 	Trace(home string, key [16]byte) uint64
 	// Recall finds the record that a key led to.
 	Recall(trace uint64) (index uint64, ok bool)
-	// Warm reads what Recall will need, so that the memory is on its way. The result means nothing.
-	Warm(trace uint64) uint64
+	// Warm reads what Recall will need of many, so that the memory is on its way. The result means
+	// nothing.
+	Warm(traces []uint64) uint64
 	// Ended finds the record that ended a reservation.
 	Ended(ref engine.ReservationRef) (index uint64, ok bool)
 	// Record reads the record at an index, whole if sku is the home of its acts. It waits until

@@ -158,7 +158,9 @@ type saver struct {
 	done  chan *capture
 	spare []*capture
 	mine  [pieceCommands]bool
-	sum   uint64 // of no meaning; it keeps the reads from being left out
+	// stocks are those that are read ahead, sum is of no meaning; it keeps the reads from being left out.
+	stocks []*engine.Stock
+	sum    uint64
 }
 
 // start asks a piece of cells. What they need is read side by side before, as for commands; see
@@ -172,14 +174,13 @@ func (v *saver) start(cells []*cell) {
 		c.enter()
 		v.mine[i] = c.claim()
 	}
-	for stage := range engine.WarmStages {
-		for i, c := range cells {
-			if v.mine[i] && c.stock != nil {
-				w += c.stock.Warm(stage, 0)
-			}
+	v.stocks = v.stocks[:0]
+	for i, c := range cells {
+		if v.mine[i] && c.stock != nil {
+			v.stocks = append(v.stocks, c.stock)
 		}
 	}
-	v.sum += w
+	v.sum += w + engine.Warm(v.stocks, nil)
 	for i, c := range cells {
 		if v.mine[i] {
 			c.run(turnsInline) // A claim is held for the reading only: a capture may take long.

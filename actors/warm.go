@@ -16,6 +16,9 @@ import (
 // "Improving hash join performance through prefetching", 2004, call it group prefetching).
 type warming struct {
 	targets []target
+	traces  []uint64
+	stocks  []*engine.Stock // those claimed, with their commands' nonces
+	nonces  []uint64
 	sum     uint64 // of no meaning; it keeps the reads from being left out
 }
 
@@ -33,8 +36,11 @@ var warmings = sync.Pool{New: func() any { return new(warming) }}
 func (s *System) warm(piece []*call) {
 	m := warmings.Get().(*warming)
 	defer warmings.Put(m)
-	t := m.targets[:0]
+	t, traces, stocks, nonces := m.targets[:0], m.traces[:0], m.stocks[:0], m.nonces[:0]
 	for _, k := range piece {
+		if k.trace != 0 {
+			traces = append(traces, k.trace)
+		}
 		if len(k.cmd.Lines) < 2 {
 			t = append(t, target{hash: k.hash, nonce: k.cmd.Reservation.Nonce})
 			continue
@@ -43,15 +49,10 @@ func (s *System) warm(piece []*call) {
 			t = append(t, target{hash: hash(k.cmd.Lines[i].SKU), nonce: k.cmd.Reservation.Nonce})
 		}
 	}
-	w := uint64(0)
 	for i := range t {
 		t[i].cell = s.directory.glance(t[i].hash)
 	}
-	for _, k := range piece {
-		if k.trace != 0 {
-			w += s.memory.Warm(k.trace)
-		}
-	}
+	w := s.memory.Warm(traces)
 	for i := range t {
 		if c := t[i].cell; c != nil {
 			w += uint64(c.entered.Load())
@@ -66,21 +67,18 @@ func (s *System) warm(piece []*call) {
 			if c.context.Actor() == nil || c.context.Message() != nil { // Read for their memory alone.
 				w++
 			}
-		}
-	}
-	for stage := range engine.WarmStages {
-		for i := range t {
-			// A SKU that could not be read has no stock until it is forgotten.
-			if t[i].mine && t[i].cell.stock != nil {
-				w += t[i].cell.stock.Warm(stage, t[i].nonce)
+			if c.stock != nil { // A SKU that could not be read has none until it is forgotten.
+				stocks, nonces = append(stocks, c.stock), append(nonces, t[i].nonce)
 			}
 		}
 	}
+	w += engine.Warm(stocks, nonces)
 	for i := range t {
 		if t[i].mine {
 			t[i].cell.run(turnsInline)
 		}
 	}
 	clear(t)
-	m.targets, m.sum = t, m.sum+w
+	clear(stocks)
+	*m = warming{targets: t, traces: traces, stocks: stocks, nonces: nonces, sum: m.sum + w}
 }

@@ -72,16 +72,11 @@ func (x *holdIndex) find(hs *holds, nonce uint64) place {
 	}
 }
 
-// glanceAtPage reads what finds the page of a nonce.
-func (x *holdIndex) glanceAtPage(nonce uint64) uint64 {
-	return uint64(x.page(indexHash(nonce)).used)
-}
-
-// glance reads where a search for a nonce begins.
-func (x *holdIndex) glance(nonce uint64) uint64 {
+// begins is the slot where a search for a nonce begins.
+func (x *holdIndex) begins(nonce uint64) *indexSlot {
 	h := indexHash(nonce)
 	p := x.page(h)
-	return uint64(p.slots[p.slotOf(h)].place)
+	return &p.slots[p.slotOf(h)]
 }
 
 // put files a hold and reports whether its nonce was not there.

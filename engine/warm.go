@@ -2,33 +2,36 @@ package engine
 
 import "cmp"
 
-// WarmStages is how many stages [Stock.Warm] has.
-const WarmStages = 5
+// warmTogether is for how many reservations WarmHolds looks where they are before it reads there.
+const warmTogether = 32
 
-// Warm reads a little of what a command will need, and changes nothing. Whoever has commands on many
-// stocks calls it on all of them, stage by stage, before the first is decided: what one stage reads
-// does not depend on what it read of another stock, so the processor fetches it all at once. nonce is
-// that of the command's reservation, if it has one. The result means nothing; it keeps the reads from
-// being left out.
-func (s *Stock) Warm(stage int, nonce uint64) (sum uint64) {
-	hs := s.holds
-	switch {
-	case stage == 0:
-		return s.sequence + uint64(s.first.Safety)
-	case stage == 1:
+// Warm reads a little of what commands on many stocks will need, and changes nothing. nonces has for each
+// stock that of its command's reservation, or zero; it may be nil. The result means nothing; it keeps the
+// reads from being left out.
+//
+// What one of its loops reads does not depend on what it read of another stock, so the processor fetches
+// it all at once; and there is little else in a loop, for a processor looks only so many instructions
+// ahead.
+func Warm(stocks []*Stock, nonces []uint64) (sum uint64) {
+	for _, s := range stocks {
+		sum += s.sequence + uint64(s.first.Safety)
+	}
+	for _, s := range stocks {
 		if s.sku != "" {
-			sum = uint64(s.sku[0])
+			sum += uint64(s.sku[0])
 		}
 		if s.levels > 1 {
 			sum += uint64(s.rest.sums.onHand)
 		}
-		if hs != nil {
+		if hs := s.holds; hs != nil {
 			sum += uint64(hs.queue.next) + uint64(hs.few[0])
 		}
-		return sum
-	case hs == nil:
-		return 0
-	case stage == 2:
+	}
+	for _, s := range stocks {
+		hs := s.holds
+		if hs == nil {
+			continue
+		}
 		if n := len(hs.queue.first); n > 0 {
 			sum += uint64(hs.queue.first[n-1].at)
 		}
@@ -38,18 +41,50 @@ func (s *Stock) Warm(stage int, nonce uint64) (sum uint64) {
 		if hs.more != nil {
 			sum += uint64(hs.more.rests.made)
 		}
-		return sum
-	case stage == 3:
-		return hs.warmPages(nonce)
 	}
-	return hs.warmNext(nonce)
+	for i, s := range stocks {
+		if hs := s.holds; hs != nil && hs.more != nil {
+			sum += hs.warmPages()
+			if hs.indexed() && i < len(nonces) && nonces[i] != 0 {
+				sum += uint64(hs.more.index.page(indexHash(nonces[i])).used)
+			}
+		}
+	}
+	for i, s := range stocks {
+		if hs := s.holds; hs != nil {
+			sum += hs.warmNext()
+			if hs.indexed() && i < len(nonces) && nonces[i] != 0 {
+				sum += uint64(hs.more.index.begins(nonces[i]).place)
+			}
+		}
+	}
+	return sum
+}
+
+// WarmHolds is Warm for many reservations on one stock that was used just before.
+func (s *Stock) WarmHolds(nonces []uint64) (sum uint64) {
+	hs := s.holds
+	if hs == nil {
+		return 0
+	}
+	if sum = hs.warmNext(); !hs.indexed() {
+		return sum
+	}
+	var slots [warmTogether]*indexSlot
+	for from := 0; from < len(nonces); from += warmTogether {
+		some := nonces[from:min(from+warmTogether, len(nonces))]
+		for i, nonce := range some {
+			slots[i] = hs.more.index.begins(nonce)
+		}
+		for _, slot := range slots[:len(some)] {
+			sum += uint64(slot.place)
+		}
+	}
+	return sum
 }
 
 // warmPages reads what finds the places that warmNext reads.
-func (hs *holds) warmPages(nonce uint64) (sum uint64) {
-	if hs.more == nil {
-		return 0
-	}
+func (hs *holds) warmPages() (sum uint64) {
 	if p := hs.next(); p > roomAtFirst {
 		page, _ := pageOf(p)
 		sum = uint64(len(hs.more.pages[page]))
@@ -58,23 +93,16 @@ func (hs *holds) warmPages(nonce uint64) (sum uint64) {
 		page, _ := restPageOf(p)
 		sum += uint64(len(hs.more.rests.pages[page]))
 	}
-	if nonce != 0 && hs.indexed() {
-		sum += hs.more.index.glanceAtPage(nonce)
-	}
 	return sum
 }
 
-// warmNext reads where the next hold goes, or where one is that is there already.
-func (hs *holds) warmNext(nonce uint64) (sum uint64) {
+// warmNext reads where the next hold goes.
+func (hs *holds) warmNext() (sum uint64) {
 	sum = hs.at(hs.next()).nonce
-	if hs.more == nil {
-		return sum
-	}
-	if p := hs.more.rests.next(); p != 0 {
-		sum += uint64(hs.more.rests.at(p).next)
-	}
-	if nonce != 0 && hs.indexed() {
-		sum += hs.more.index.glance(nonce)
+	if hs.more != nil {
+		if p := hs.more.rests.next(); p != 0 {
+			sum += uint64(hs.more.rests.at(p).next)
+		}
 	}
 	return sum
 }

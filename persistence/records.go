@@ -24,10 +24,9 @@ func (s *Store) Recall(trace uint64) (index uint64, ok bool) {
 // Trace is what a key of a home SKU is filed under.
 func (s *Store) Trace(home string, key [16]byte) uint64 { return keyHash(home, key) }
 
-// Warm reads what Recall will need, so that the memory is on its way. The result means nothing.
-func (s *Store) Warm(trace uint64) uint64 {
-	return s.recall.young.Load().shards[trace>>56].glance(trace)
-}
+// Warm reads what Recall will need of many traces, so that the memory is on its way. The result means
+// nothing.
+func (s *Store) Warm(traces []uint64) uint64 { return s.recall.warm(traces) }
 
 // Ended finds the record that ended a reservation.
 func (s *Store) Ended(ref engine.ReservationRef) (index uint64, ok bool) {

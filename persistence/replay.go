@@ -329,7 +329,9 @@ func (p *piece) empty() {
 
 // applier applies records to their items.
 type applier struct {
-	stocks []*engine.Stock
+	stocks []*engine.Stock // of a record
+	ahead  []*engine.Stock // of a piece, with nonces
+	nonces []uint64
 	warmth uint64
 }
 
@@ -338,12 +340,11 @@ func (a *applier) apply(p *piece) error {
 	for i := range p.items {
 		w += p.items[i].item.last
 	}
-	for stage := range engine.WarmStages {
-		for i := range p.items {
-			w += p.items[i].item.stock.Warm(stage, p.items[i].nonce)
-		}
+	a.ahead, a.nonces = a.ahead[:0], a.nonces[:0]
+	for i := range p.items {
+		a.ahead, a.nonces = append(a.ahead, p.items[i].item.stock), append(a.nonces, p.items[i].nonce)
 	}
-	a.warmth += w
+	a.warmth += w + engine.Warm(a.ahead, a.nonces)
 	items := 0
 	for i := range p.records {
 		rec := &p.records[i]

@@ -58,8 +58,9 @@ type turnDriver struct {
 	stocks []*engine.Stock
 	prev   []uint64
 
-	ahead  []*turnItem // those that warm reads
-	warmth uint64      // of no meaning; it keeps the reads from being left out
+	ahead  []*turnItem // those that warm reads, and theirs
+	warmed []*engine.Stock
+	warmth uint64 // of no meaning; it keeps the reads from being left out
 }
 
 // turnItem is an item, and the index of its last record.
@@ -107,11 +108,11 @@ func (d *turnDriver) warm(piece []*engine.Command) {
 	for _, it := range d.ahead {
 		d.warmth += it.last
 	}
-	for stage := range engine.WarmStages {
-		for _, it := range d.ahead {
-			d.warmth += it.stock.Warm(stage, 0)
-		}
+	d.warmed = d.warmed[:0]
+	for _, it := range d.ahead {
+		d.warmed = append(d.warmed, it.stock)
 	}
+	d.warmth += engine.Warm(d.warmed, nil)
 }
 
 // decide takes the turn of a command. The lock is held, here and until it is appended.
