@@ -56,10 +56,15 @@ func TestMailboxThatIsNeverEmpty(t *testing.T) {
 	}
 }
 
+// noKeys is a memory without keys.
+type noKeys struct{ Memory }
+
+func (noKeys) Warm([]uint64) uint64 { return 0 }
+
 // A SKU that could not be read may be glanced at before it is forgotten. There is nothing to read ahead.
 func TestWarmWithoutAStock(t *testing.T) {
 	s := &System{
-		clock: newClock(time.Now, 0), partitions: make([]partition, 1), memory: new(ground), logger: slog.New(slog.DiscardHandler),
+		clock: newClock(time.Now, 0), partitions: make([]partition, 1), memory: noKeys{}, logger: slog.New(slog.DiscardHandler),
 	}
 	s.partitions[0].sys = s
 	c := &cell{part: &s.partitions[0], sku: "A"}
