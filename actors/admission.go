@@ -26,36 +26,18 @@ type admission struct {
 	back   []*call
 }
 
-// admit gives errands calls, until there are too many in flight; the rest get none, and the error.
+// admit has a call for each errand, until there are too many in flight; the rest get none, and the error.
 func (a *admission) admit(calls []*call, errands []errand) ([]*call, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range errands {
-		k, err := a.call(&errands[i])
-		if err != nil {
-			return calls, err
+		if !a.enter(int64(errands[i].weight)) {
+			a.sys.metrics.overloaded.WithLabelValues("node").Inc()
+			return calls, engine.ErrOverloaded
 		}
-		calls = append(calls, k)
+		calls = append(calls, a.take())
 	}
 	return calls, nil
-}
-
-// admitOne is admit for one.
-func (a *admission) admitOne(e *errand) (*call, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.call(e)
-}
-
-func (a *admission) call(e *errand) (*call, error) {
-	if !a.enter(int64(e.weight)) {
-		a.sys.metrics.overloaded.WithLabelValues("node").Inc()
-		return nil, engine.ErrOverloaded
-	}
-	k := a.take()
-	k.errand = *e
-	k.ans.Op = k.cmd.Op
-	return k, nil
 }
 
 // admitWeight counts in something that needs no call.

@@ -85,16 +85,25 @@ func (k *call) end(err error) {
 }
 
 // Warm implements the log's Warmer: it reads what Durable will need.
-func (k *call) Warm() (sum uint64) {
-	if k.cell != nil {
-		sum = uint64(k.cell.left.Load())
+func (k *call) Warm(step int) uint64 {
+	switch {
+	case step == 0:
+		return k.warmth()
+	case k.cell != nil:
+		return uint64(k.cell.left.Load())
 	}
-	return sum + k.warmth()
+	return 0
 }
 
-// warmth reads a little of each cache line that giving the answer needs.
+// warmth reads a little of each cache line that a reservation's call needs.
 func (k *call) warmth() uint64 {
-	return uint64(k.i) + k.ans.Sequence + uint64(k.ans.Reservation.ExpiresAt)
+	return uint64(k.weight) + k.fresh + uint64(k.ans.Op) + uint64(k.ans.Reservation.ExpiresAt) + k.line[0].Sequence
+}
+
+// begin gives a call that is in no use its errand.
+func (k *call) begin(e *errand) {
+	k.errand = *e
+	k.ans.Op = k.cmd.Op
 }
 
 // refuse answers at once: only for what says nothing about the stock.

@@ -131,6 +131,14 @@ func (sh *shard) each(f func(*cell) bool) {
 	}
 }
 
+// begins is the slot where a search for a hash begins, or nil.
+func (d *directory) begins(h uint32) *slot {
+	if table := d.shardOf(h).slots(); len(table) > 0 {
+		return &table[placeOf(h, table)]
+	}
+	return nil
+}
+
 // glance finds a cell that probably is the one of a SKU with this hash, without a lock; nil if
 // there seems to be none. It is good for nothing but warm.
 func (d *directory) glance(h uint32) *cell {

@@ -52,6 +52,12 @@ func (s *System) submitPiece(p *piece, cmds []*engine.Command, at int, answer fu
 		e := &p.errands[len(p.calls)+i]
 		answer(e.i, &engine.Answer{Op: e.cmd.Op, Err: err})
 	}
+	for _, k := range p.calls { // Their memory was last used by who gave answers.
+		p.warmth += byte(k.warmth())
+	}
+	for i, k := range p.calls {
+		k.begin(&p.errands[i])
+	}
 	now := engine.Time(0)
 	if len(p.calls) > 1 {
 		s.warm(p.calls)

@@ -152,9 +152,12 @@ func (s *System) errand(cmd *engine.Command) errand {
 
 // send hands over one errand.
 func (s *System) send(e errand) error {
-	k, err := s.admission.admitOne(&e)
+	var one [1]*call
+	errands := [...]errand{e}
+	calls, err := s.admission.admit(one[:0], errands[:])
 	if err == nil {
-		s.dispatch(k)
+		calls[0].begin(&e)
+		s.dispatch(calls[0])
 	}
 	return err
 }

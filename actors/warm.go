@@ -26,6 +26,7 @@ type warming struct {
 type target struct {
 	hash  uint32
 	nonce uint64
+	slot  *slot // of the directory, where the search for the cell begins
 	cell  *cell
 	mine  bool
 }
@@ -49,10 +50,18 @@ func (s *System) warm(piece []*call) {
 			t = append(t, target{hash: hash(k.cmd.Lines[i].SKU), nonce: k.cmd.Reservation.Nonce})
 		}
 	}
+	w := s.memory.Warm(traces)
+	for i := range t {
+		t[i].slot = s.directory.begins(t[i].hash)
+	}
+	for i := range t {
+		if t[i].slot != nil {
+			w += uint64(t[i].slot.hash.Load())
+		}
+	}
 	for i := range t {
 		t[i].cell = s.directory.glance(t[i].hash)
 	}
-	w := s.memory.Warm(traces)
 	for i := range t {
 		if c := t[i].cell; c != nil {
 			w += uint64(c.entered.Load())

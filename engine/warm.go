@@ -1,7 +1,5 @@
 package engine
 
-import "cmp"
-
 // warmTogether is for how many reservations WarmHolds looks where they are before it reads there.
 const warmTogether = 32
 
@@ -32,14 +30,14 @@ func Warm(stocks []*Stock, nonces []uint64) (sum uint64) {
 		if hs == nil {
 			continue
 		}
-		if n := len(hs.queue.first); n > 0 {
-			sum += uint64(hs.queue.first[n-1].at)
+		if q, n := hs.queue.first, len(hs.queue.first); n > 0 {
+			sum += uint64(q[n-1].at) + uint64(q[:cap(q)][min(n, cap(q)-1)].n)
 		}
 		if n := len(hs.changed); n > 0 {
 			sum += uint64(hs.changed[n-1])
 		}
 		if hs.more != nil {
-			sum += uint64(hs.more.rests.made)
+			sum += uint64(hs.more.rests.made) + uint64(len(hs.more.pages))
 		}
 	}
 	for i, s := range stocks {
@@ -107,5 +105,17 @@ func (hs *holds) warmNext() (sum uint64) {
 	return sum
 }
 
-// next is the place that is taken next, or was last.
-func (hs *holds) next() place { return cmp.Or(hs.free, hs.used) }
+// next is the place that is taken next, if there is memory for it, or was last.
+func (hs *holds) next() place {
+	switch {
+	case hs.free != 0:
+		return hs.free
+	case hs.used < roomAtFirst:
+		return hs.used + 1
+	case hs.more != nil:
+		if page, _ := pageOf(hs.used + 1); page < len(hs.more.pages) {
+			return hs.used + 1
+		}
+	}
+	return hs.used
+}

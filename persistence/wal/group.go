@@ -83,9 +83,11 @@ func (g *group) release() {
 		slices.SortStableFunc(g.waiters, func(a, b waiting) int { return cmp.Compare(a.index, b.index) })
 	}
 	for together := range slices.Chunk(g.waiters, warmedTogether) {
-		for _, x := range together {
-			if w, ok := x.w.(Warmer); ok {
-				g.warmth += w.Warm()
+		for step := range WarmSteps {
+			for _, x := range together {
+				if w, ok := x.w.(Warmer); ok {
+					g.warmth += w.Warm(step)
+				}
 			}
 		}
 		for _, x := range together {

@@ -18,8 +18,12 @@ import (
 type Waiter interface{ Durable(err error) }
 
 // Warmer is a Waiter that reads what its Durable will need, and returns something of no meaning. It
-// is asked before many are told, since reads of memory that do not depend on each other overlap.
-type Warmer interface{ Warm() uint64 }
+// is asked before many are told, since reads of memory that do not depend on each other overlap; and
+// once for each of the WarmSteps, a later of which may follow what an earlier has read.
+type Warmer interface{ Warm(step int) uint64 }
+
+// WarmSteps is how often a Warmer is asked.
+const WarmSteps = 2
 
 // Group says what one group commit was, for metrics.
 type Group struct {
