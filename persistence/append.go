@@ -44,7 +44,9 @@ func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(err
 	if cap(p.buf) > bufferKept {
 		p.buf = nil
 	}
-	s.lastTime.Store(int64(r.Time)) // Times of turns never go back, so the last is the latest, or a millisecond off.
+	if s.lastTime.Load() != int64(r.Time) { // Else its cache line would go from core to core with each record.
+		s.lastTime.Store(int64(r.Time)) // Times of turns never go back, so the last is the latest, or a millisecond off.
+	}
 	s.recall.remember(r, index)
 	s.catalog.note(r, index)
 	return index, nil

@@ -24,11 +24,10 @@ type group struct {
 	warmth   uint64 // of no meaning, see Warmer
 }
 
-// frameMark is where a frame begins in group.buf, and what it holds.
+// frameMark is where a frame begins in group.buf, and its first record.
 type frameMark struct {
 	at    int
 	first uint64
-	count uint32
 }
 
 type waiting struct {
@@ -48,11 +47,9 @@ func (g *group) add(index uint64, record []byte) {
 	if n == 0 || len(g.buf)-g.frames[n-1].at+need > FrameBytesMax {
 		g.frames = append(g.frames, frameMark{at: len(g.buf), first: index})
 		g.buf = append(g.buf, blankFrameHeader[:]...)
-		n++
 	}
 	g.buf = binary.AppendUvarint(g.buf, uint64(len(record)))
 	g.buf = append(g.buf, record...)
-	g.frames[n-1].count++
 	g.last = index
 }
 
@@ -68,12 +65,10 @@ func (g *group) wait(index uint64, w Waiter) {
 
 // finish fills in the frame headers.
 func (g *group) finish(salt, synced uint64) {
-	for i, m := range g.frames {
-		end := len(g.buf)
-		if i+1 < len(g.frames) {
-			end = g.frames[i+1].at
-		}
-		finishFrame(g.buf[m.at:end], salt, m.first, synced, m.count)
+	end := frameMark{at: len(g.buf), first: g.last + 1}
+	for _, m := range slices.Backward(g.frames) {
+		finishFrame(g.buf[m.at:end.at], salt, m.first, synced, uint32(end.first-m.first))
+		end = m
 	}
 }
 
