@@ -30,8 +30,10 @@ func (s *System) submitPiece(p *piece, cmds []*engine.Command, at int, answer fu
 	p.errands, p.calls = p.errands[:0], p.calls[:0]
 	closing := s.closing.Load()
 	for _, cmd := range cmds { // The texts, too, are read side by side before anything is made of them.
-		if len(cmd.Lines) > 0 && len(cmd.Lines[0].SKU) > 0 {
-			p.warmth += cmd.Lines[0].SKU[0]
+		for i := range cmd.Lines {
+			if sku := cmd.Lines[i].SKU; sku != "" {
+				p.warmth += sku[0]
+			}
 		}
 		if len(cmd.Key) > 0 {
 			p.warmth += cmd.Key[0]

@@ -153,6 +153,20 @@ func (v *visit) Durable(err error) {
 	v.free()
 }
 
+// Warm implements the log's Warmer: it reads what Durable will need.
+func (v *visit) Warm(step int) (sum uint64) {
+	if step == 0 {
+		return uint64(v.reached)
+	}
+	for _, c := range v.cells {
+		sum += uint64(c.left.Load())
+	}
+	if v.call != nil {
+		sum += v.call.warmth()
+	}
+	return sum
+}
+
 func (v *visit) failAll(err error) {
 	for i, cmd := range v.cmds {
 		*v.answerOf(i) = engine.Answer{Op: cmd.Op, Err: err}
