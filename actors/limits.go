@@ -80,8 +80,10 @@ const (
 	holdsPerCapture = 2048
 	// capturesInFlight bounds the images that wait to be written.
 	capturesInFlight = 256
-	// savedBetweenRests is how many SKUs a gentle save writes before it rests.
+	// savedBetweenRests is how many SKUs a gentle save writes before it rests, and restShare how many
+	// times as long as it worked it rests at most.
 	savedBetweenRests = 128
+	restShare         = 8
 	// expiryHorizon is how far ahead the deadlines of passivated SKUs are loaded; expiryLoadEvery
 	// is how often. The horizon is longer, so that none is missed.
 	expiryHorizon   = 90 * time.Second

@@ -58,8 +58,9 @@ func (c *cell) captured(k *capture) {
 // needs the log only from the place on at which the log was durable when it was called.
 func (s *System) Save(ctx context.Context) error { return s.save(ctx, rests{}) }
 
-// SaveGently is Save for when there is time: it rests as long as it works, so that commands find a
-// processor meanwhile. After so long, or when told to hurry, it rests no more.
+// SaveGently is Save for when there is time: it spreads its work over so long, with rests that are at
+// most restShare times as long as the work between them, so that commands find a processor meanwhile.
+// After that time, or when told to hurry, it rests no more.
 func (s *System) SaveGently(ctx context.Context, atMost time.Duration, hurry <-chan struct{}) error {
 	now := time.Now()
 	return s.save(ctx, rests{began: now, until: now.Add(atMost), hurry: hurry})
@@ -71,13 +72,17 @@ type rests struct {
 	hurry        <-chan struct{}
 }
 
-// rest rests, if there is time and nobody waits for the end of it.
-func (s *System) rest(r *rests) {
+// rest rests after a piece of the work, if there is time for the pieces that are left and nobody waits for
+// the end of them.
+func (s *System) rest(r *rests, left int) {
 	now := time.Now()
-	if !now.Before(r.until) || s.savers.Load() > 1 {
+	worked := now.Sub(r.began)
+	pause := min(r.until.Sub(now)/time.Duration(left+1)-worked, restShare*worked)
+	if pause <= 0 || s.savers.Load() > 1 {
+		r.began = now
 		return
 	}
-	timer := time.NewTimer(min(now.Sub(r.began), r.until.Sub(now)))
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -143,7 +148,7 @@ func (s *System) saveAll(ctx context.Context, cells []*cell, r rests) (failed er
 		}
 		v.keep(k)
 		if written%savedBetweenRests == 0 {
-			s.rest(&r)
+			s.rest(&r, (len(cells)-written)/savedBetweenRests)
 		}
 	}
 	for _, c := range cells[sent:] {
