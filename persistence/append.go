@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/persistence/codec"
@@ -28,21 +29,23 @@ func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(err
 		p.mu.Lock()
 		defer p.mu.Unlock()
 	}
-	e := &p.entry
+	a := appends.Get().(*appending)
+	defer appends.Put(a)
+	e := &a.entry
 	e.Epoch, e.Prev, e.Record = s.epoch, prev, *r
 	e.Positions = s.number(e.Positions[:0], r)
-	p.buf = codec.AppendEntry(p.buf[:0], e)
+	a.buf = codec.AppendEntry(a.buf[:0], e)
 	e.Prev, e.Record = nil, engine.Record{}
 
-	index, err := s.wal.Append(p.buf, w)
+	index, err := s.wal.Append(a.buf, w)
 	if err != nil {
 		for _, position := range e.Positions {
 			s.partitions[position.Partition].number-- // The numbers have no gaps.
 		}
 		return 0, fmt.Errorf("append a record: %w", err)
 	}
-	if cap(p.buf) > bufferKept {
-		p.buf = nil
+	if cap(a.buf) > bufferKept {
+		a.buf = nil
 	}
 	if s.lastTime.Load() != int64(r.Time) { // Else its cache line would go from core to core with each record.
 		s.lastTime.Store(int64(r.Time)) // Times of turns never go back, so the last is the latest, or a millisecond off.
@@ -52,8 +55,16 @@ func (s *Store) Append(r *engine.Record, prev []uint64, w interface{ Durable(err
 	return index, nil
 }
 
-// bufferKept is the size in bytes beyond which a partition's buffer is not kept for the next
-// record.
+// appending is what a record is encoded with. It is not the partition's, whose memory would go from core
+// to core with the turns on it.
+type appending struct {
+	entry codec.Entry
+	buf   []byte
+}
+
+var appends = sync.Pool{New: func() any { return new(appending) }}
+
+// bufferKept is the size in bytes beyond which a buffer is not kept for the next record.
 const bufferKept = 64 << 10
 
 // lockAll locks the partitions of a record in ascending order.

@@ -51,6 +51,8 @@ const (
 	pagesRemembered = 10_000
 	// recallShards is how many locks the table of keys has: one for each value of a byte.
 	recallShards = 256
+	// cacheLine is how many bytes processors exchange.
+	cacheLine = 64
 	// warmTogether is for how many keys it is found out where they are before it is read there.
 	warmTogether = 32
 	// catalogPageSKUs is how many names a page of the catalog has.

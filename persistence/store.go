@@ -136,8 +136,7 @@ type Store struct {
 type partition struct {
 	mu     sync.Mutex
 	number uint64
-	entry  codec.Entry
-	buf    []byte
+	_      [cacheLine - 16]byte // They are used by several processors.
 }
 
 const (
