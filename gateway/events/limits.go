@@ -69,8 +69,9 @@ const (
 	WatchEvery = time.Second
 	MarkEvery  = time.Second
 
-	// The embedded server. EmbeddedSyncInterval is how long what it acknowledged may be unsynced.
-	EmbeddedSyncInterval = 50 * time.Millisecond
+	// The embedded server. EmbeddedSyncInterval is how long what it acknowledged may be unsynced: short,
+	// since while much is synced at once the log waits for the disk.
+	EmbeddedSyncInterval = 100 * time.Millisecond
 	// EmbeddedPayloadMax bounds a message, in bytes. A batch of the API must fit.
 	EmbeddedPayloadMax = 8 << 20
 	// EmbeddedMemoryMax and EmbeddedStoreMax bound what JetStream takes in memory and on disk.
