@@ -226,7 +226,14 @@ func TestBackupGivesUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fsys := crashdisk.New()
 			o := small(fsys)
-			o.upkeepEvery = time.Hour // It reads those fields, too.
+			over := make(chan struct{})
+			o.Pace = func(who string) func() {
+				return func() {
+					if who == "upkeep" { // It reads those fields, too.
+						<-over
+					}
+				}
+			}
 			d := newDriver(t, rng, open(t, o))
 			for range 300 {
 				d.act(12)
@@ -250,6 +257,7 @@ func TestBackupGivesUp(t *testing.T) {
 			if d.store.backups.through() != 1<<64-1 {
 				t.Error("the log is held still")
 			}
+			close(over)
 			if err := d.store.Close(); err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package persistence
 import (
 	"math/rand/v2"
 	"reflect"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,7 +159,20 @@ func TestRetention(t *testing.T) {
 func TestTheConverterGivesItsMemoryBack(t *testing.T) {
 	seed := drawSeed(t)
 	synctest.Test(t, func(t *testing.T) {
-		d := newDriver(t, rand.New(rand.NewPCG(seed, 1)), open(t, small(vfs.NewMem())))
+		o := small(vfs.NewMem())
+		var looking sync.Mutex // at the converter, which begins no round meanwhile
+		o.Pace = func(string) func() {
+			return func() {
+				looking.Lock()
+				defer looking.Unlock()
+			}
+		}
+		d := newDriver(t, rand.New(rand.NewPCG(seed, 1)), open(t, o))
+		empty := func() bool {
+			looking.Lock()
+			defer looking.Unlock()
+			return reflect.ValueOf(&d.store.converter).Elem().IsZero()
+		}
 		for range 3 {
 			before := d.store.converted.Load()
 			for range 600 {
@@ -167,12 +181,12 @@ func TestTheConverterGivesItsMemoryBack(t *testing.T) {
 			d.save()
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
-			if d.store.converted.Load() == before || reflect.ValueOf(&d.store.converter).Elem().IsZero() {
+			if d.store.converted.Load() == before || empty() {
 				t.Fatal("nothing was converted, or its memory is gone at once")
 			}
 			time.Sleep(converterKept * d.store.o.upkeepEvery)
 			synctest.Wait()
-			if !reflect.ValueOf(&d.store.converter).Elem().IsZero() {
+			if !empty() {
 				t.Error("the converter is idle and keeps its memory")
 			}
 		}
