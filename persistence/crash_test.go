@@ -118,11 +118,11 @@ func TestAnErrorAtAnyOperation(t *testing.T) {
 	seed := drawSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	failures, clean, coped := 0, 0, 0
-	for n, runs := int32(0), 0; runs < 80; runs++ {
-		if runs < 30 {
+	for n, runs := int32(0), 0; runs < 130; runs++ {
+		if runs < 80 {
 			n++ // The opening, one by one.
 		} else {
-			n = 30 + rng.Int32N(1200)
+			n = 80 + rng.Int32N(1200)
 		}
 		switch failAt(t, n, rand.New(rand.NewPCG(seed, uint64(n)))) {
 		case "failure":

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,9 @@ func dump(t testing.TB, fs vfs.FS, dir string) map[string]string {
 	for _, name := range names {
 		path := fs.PathJoin(dir, name)
 		info, err := fs.Stat(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // An open store may remove what it needs no more.
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,6 +43,9 @@ func dump(t testing.TB, fs vfs.FS, dir string) map[string]string {
 			continue
 		}
 		f, err := fs.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +295,10 @@ func TestOneProcessAtATime(t *testing.T) {
 	// The first makes itself a spare segment meanwhile.
 	spare := func(path string, _ string) bool { return strings.Contains(path, "spare-") }
 	after := dump(t, fs, dataDir)
-	maps.DeleteFunc(before, spare)
+	maps.DeleteFunc(before, func(path, text string) bool {
+		_, there := after[path] // Pebble removes what it needs no more.
+		return spare(path, text) || !there && strings.Contains(path, "/"+snapshotDir+"/")
+	})
 	maps.DeleteFunc(after, spare)
 	if diff := gocmp.Diff(before, after); diff != "" {
 		t.Error(diff)

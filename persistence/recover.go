@@ -3,6 +3,7 @@ package persistence
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -97,7 +98,9 @@ func (s *Store) refuseWithoutLog() error {
 	if there, err := snapshot.Exists(fsys, state); err != nil || !there {
 		return err
 	}
-	db, err := snapshot.Open(state, snapshot.Options{FS: fsys, ReadOnly: true, OnFailure: s.o.OnFailure, Logger: s.o.Logger})
+	o := s.snapshotOptions()
+	o.ReadOnly = true
+	db, err := snapshot.Open(state, o)
 	if err != nil {
 		return err
 	}
@@ -106,6 +109,39 @@ func (s *Store) refuseWithoutLog() error {
 		err = fmt.Errorf("the snapshots cover the log through record %d, but there is no log in %s", through, logs)
 	}
 	return err
+}
+
+// makeSnapshots makes the empty snapshots of a new data directory. They are made aside, and get their name
+// once they are on disk: a start that is cut short, or that meets an error, would leave half of them, which
+// the next could not tell from damage.
+func (s *Store) makeSnapshots() error {
+	fsys := s.o.FS
+	state := fsys.PathJoin(s.dir, snapshotDir)
+	aside := state + partialSuffix
+	if err := fsys.RemoveAll(aside); err != nil {
+		return fmt.Errorf("remove what a start left: %w", err)
+	}
+	if _, err := fsys.Stat(state); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	db, err := snapshot.Open(aside, s.snapshotOptions())
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Close(), syncDir(fsys, aside)); err != nil {
+		return err
+	}
+	if err := fsys.Rename(aside, state); err != nil {
+		return fmt.Errorf("name the snapshots: %w", err)
+	}
+	if err := syncDir(fsys, s.dir); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) snapshotOptions() snapshot.Options {
+	return snapshot.Options{FS: s.o.FS, CacheBytes: s.o.CacheBytes, OnFailure: s.o.OnFailure, Logger: s.o.Logger}
 }
 
 // loadBuckets learns what the history has, and its keys as far as they are to be remembered.

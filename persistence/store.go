@@ -173,10 +173,10 @@ func (s *Store) open() (err error) {
 	if err := s.refuseWithoutLog(); err != nil {
 		return err
 	}
-	s.snapshots, err = snapshot.Open(fsys.PathJoin(s.dir, snapshotDir), snapshot.Options{
-		FS: fsys, CacheBytes: s.o.CacheBytes, OnFailure: s.o.OnFailure, Logger: s.o.Logger,
-	})
-	if err != nil {
+	if err := s.makeSnapshots(); err != nil {
+		return err
+	}
+	if s.snapshots, err = snapshot.Open(fsys.PathJoin(s.dir, snapshotDir), s.snapshotOptions()); err != nil {
 		return err
 	}
 	s.metrics = newMetrics(s.o.Metrics, s)
