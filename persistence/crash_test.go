@@ -118,11 +118,11 @@ func TestAnErrorAtAnyOperation(t *testing.T) {
 	seed := drawSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	failures, clean, coped := 0, 0, 0
-	for n, runs := int32(0), 0; runs < 130; runs++ {
-		if runs < 80 {
+	for n, runs := int32(0), 0; runs < 80; runs++ {
+		if runs < 30 {
 			n++ // The opening, one by one.
 		} else {
-			n = 80 + rng.Int32N(1200)
+			n = 30 + rng.Int32N(1200)
 		}
 		switch failAt(t, n, rand.New(rand.NewPCG(seed, uint64(n)))) {
 		case "failure":
@@ -139,6 +139,47 @@ func TestAnErrorAtAnyOperation(t *testing.T) {
 	t.Logf("%d failures, %d clean errors, %d coped with or not reached", failures, clean, coped)
 	if failures == 0 || clean == 0 || coped == 0 {
 		t.Error("the failures were all of one kind")
+	}
+}
+
+// TestAFirstStartCutShort has each operation of a first start fail, and then the machine: whatever is on
+// disk by then, the next start takes it.
+func TestAFirstStartCutShort(t *testing.T) {
+	seed := drawSeed(t)
+	failures := 0
+	for n := range int32(80) {
+		f := &failing{fs: crashdisk.New(), failed: make(chan error, 1), ended: make(chan struct{})}
+		o := small(errorfs.Wrap(f.fs, errorfs.ErrInjected.If(errorfs.OnIndex(n))))
+		o.upkeepEvery, o.OnFailure = time.Hour, f.onFailure
+		opened := make(chan *Store, 1)
+		go func() {
+			s, err := Open(dataDir, o)
+			if err != nil {
+				f.failed <- err
+				return
+			}
+			opened <- s
+		}()
+		select {
+		case <-f.failed:
+			failures++
+		case s := <-opened: // It coped, or its error is to come.
+			close(s.stop)
+		}
+		for again := range uint64(12) {
+			rng := rand.New(rand.NewPCG(seed, uint64(n)<<8+again))
+			s, err := Open(dataDir, small(f.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})))
+			if err != nil {
+				t.Fatalf("after operation %d failed: %v", n, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(f.ended)
+	}
+	if failures < 30 {
+		t.Errorf("%d of 80 starts failed", failures)
 	}
 }
 
