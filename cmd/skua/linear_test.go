@@ -319,10 +319,13 @@ func (r *record) teeth(rng *rand.Rand) {
 			r.s.t.Errorf("%s: there is no operation to try it on", name)
 			return
 		}
-		ops := change(slices.Clone(r.ops), candidates[rng.IntN(len(candidates))])
-		if verdict := porcupine.CheckOperationsTimeout(linearModel, ops, linearPatience); verdict == porcupine.Ok {
-			r.s.t.Errorf("%s: nobody noticed", name)
+		for range 3 { // One that was given up may stand in for the one that is left out, but hardly for three.
+			ops := change(slices.Clone(r.ops), candidates[rng.IntN(len(candidates))])
+			if porcupine.CheckOperationsTimeout(linearModel, ops, linearPatience) != porcupine.Ok {
+				return
+			}
 		}
+		r.s.t.Errorf("%s: nobody noticed", name)
 	}
 	lie("an answer that says a sequence more", func(ops []porcupine.Operation, i int) []porcupine.Operation {
 		told := *ops[i].Output.(*said)
