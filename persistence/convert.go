@@ -144,7 +144,7 @@ func (c *converter) add(index uint64, record []byte) error {
 	c.builder.Record(index, int64(e.Time), len(record))
 	eachSkimmedKey(e, c.builder.Key)
 	if len(e.SKUs) == 1 {
-		c.builder.AddAlone(e.SKUs[0], record, e.Prev[0])
+		c.builder.Add(e.SKUs[0], record, e.Prev[0])
 		return nil
 	}
 	if err := c.decoder.Entry(record, &c.entry); err != nil {
@@ -152,11 +152,11 @@ func (c *converter) add(index uint64, record []byte) error {
 	}
 	for i, sku := range e.SKUs {
 		if c.isHome(sku) {
-			c.builder.Add(sku, record)
+			c.builder.Add(sku, record, e.Prev[i])
 			continue
 		}
 		c.part = codec.AppendPart(c.part[:0], &c.entry, i)
-		c.builder.Add(sku, c.part)
+		c.builder.Add(sku, c.part, e.Prev[i])
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -29,36 +30,45 @@ type Key struct{ Hash, Index uint64 }
 // is as large as a segment of the log.
 type Builder struct {
 	Bucket
-	skus map[string]uint32 // numbered as they came
-	// alone has, by the places of the records in the bucket, the number plus one of the SKU that a
-	// record is of alone.
-	alone []uint32
-	parts []part
-	arena []byte
-	keys  []byte
+	skus   map[string]uint32 // numbered as they came
+	places []place           // of the records, by their order in the bucket
+	seed   maphash.Seed
+	parts  []part
+	arena  []byte
+	keys   []byte
 	// What writeTable needs.
 	names  []string
 	ends   []uint32 // of the parts of each SKU, in sorted
 	sorted []part
 }
 
-// part is an entry of one SKU, at a place in the arena.
+// part is an entry of one SKU, somewhere in the arena.
 type part struct {
 	index    uint64
 	from, to uint32
 	sku      uint32
+	hash     uint32 // of the SKU's name
 }
+
+// place leads from a record to the numbers of its SKUs: to the number itself where there is one SKU,
+// and to the first part of the record where there are several.
+type place uint32
+
+const (
+	placeNone    place = 0
+	placeSeveral place = 1 << 31 // The rest is the first part, and else the number plus one.
+)
 
 // Begin starts a bucket of about so many bytes.
 func (b *Builder) Begin(number uint32, size int) {
 	if b.skus == nil {
-		b.skus = make(map[string]uint32)
+		b.skus, b.seed = make(map[string]uint32), maphash.MakeSeed()
 	}
 	clear(b.skus)
 	clear(b.names)
 	b.Bucket = Bucket{Number: number}
 	b.parts, b.arena, b.keys, b.names = b.parts[:0], slices.Grow(b.arena[:0], size), b.keys[:0], b.names[:0]
-	b.alone = b.alone[:0]
+	b.places = b.places[:0]
 }
 
 // Record begins the next record of the log.
@@ -71,25 +81,53 @@ func (b *Builder) Record(index uint64, time int64, bytes int) {
 	b.Bytes += uint64(bytes)
 }
 
-// Add files an entry of the record under a SKU. Both are copied.
-func (b *Builder) Add(sku, entry []byte) { b.add(b.number(sku), entry) }
+// Add files an entry of the record under a SKU. Both are copied. prev is the index of the SKU's record
+// before, or 0.
+func (b *Builder) Add(sku, entry []byte, prev uint64) {
+	hash := uint32(maphash.Bytes(b.seed, sku))
+	n, ok := b.before(prev, hash)
+	if !ok {
+		n = b.number(sku)
+	}
+	at := int(b.Last - b.First)
+	for len(b.places) < at {
+		b.places = append(b.places, placeNone) // Records of no SKU.
+	}
+	if len(b.places) == at {
+		b.places = append(b.places, place(n+1))
+	} else if b.places[at]&placeSeveral == 0 {
+		b.places[at] = placeSeveral | place(len(b.parts)-1)
+	}
+	from := uint32(len(b.arena))
+	b.arena = append(b.arena, entry...)
+	b.parts = append(b.parts, part{b.Last, from, uint32(len(b.arena)), n, hash})
+}
 
-// AddAlone is Add for a record that is of this SKU alone. prev is the index of the SKU's record before:
-// if that is in the bucket and of the SKU alone, it knows the number, which the map would take several
-// reads of far memory to find.
-func (b *Builder) AddAlone(sku, entry []byte, prev uint64) {
-	n := uint32(0)
-	if at := prev - b.First; prev >= b.First && at < uint64(len(b.alone)) {
-		n = b.alone[at]
+// before finds the number of a SKU by its record before, if that is in the bucket: the map would take
+// several reads of far memory. A record of several SKUs tells by their hashes which it is, as long as
+// no two of them are the same.
+func (b *Builder) before(prev uint64, hash uint32) (sku uint32, ok bool) {
+	at := prev - b.First
+	if prev < b.First || at >= uint64(len(b.places)) || b.places[at] == placeNone {
+		return 0, false
 	}
-	if n == 0 {
-		n = b.number(sku) + 1
+	p := b.places[at]
+	if p&placeSeveral == 0 {
+		return uint32(p - 1), true
 	}
-	for b.First+uint64(len(b.alone)) < b.Last {
-		b.alone = append(b.alone, 0) // Of several SKUs.
+	for _, part := range b.parts[p&^placeSeveral:] {
+		if part.index != prev {
+			break
+		}
+		if part.hash != hash {
+			continue
+		}
+		if ok {
+			return 0, false
+		}
+		sku, ok = part.sku, true
 	}
-	b.alone = append(b.alone, n)
-	b.add(n-1, entry)
+	return sku, ok
 }
 
 // number finds the number of a SKU, or gives it one.
@@ -102,12 +140,6 @@ func (b *Builder) number(sku []byte) uint32 {
 		b.skus[name] = n
 	}
 	return n
-}
-
-func (b *Builder) add(sku uint32, entry []byte) {
-	from := uint32(len(b.arena))
-	b.arena = append(b.arena, entry...)
-	b.parts = append(b.parts, part{b.Last, from, uint32(len(b.arena)), sku})
 }
 
 // Key files a key that leads to the record.
