@@ -22,6 +22,8 @@ const (
 	seedWindow = 1024
 	// BatchDefault is how many operations a batch has.
 	BatchDefault = 100
+	// coreToCoreMax is how long it is tried to tell how far cores are from each other.
+	coreToCoreMax = 100 * time.Millisecond
 	// lineMax is the longest line of a protocol that is read, in bytes.
 	lineMax = 64 << 10
 	// writeAhead is how many bytes a connection gathers before it writes them without being told.

@@ -25,6 +25,8 @@ type Cost struct {
 	Lag int64 `json:"lag,omitempty"`
 	// Snapshots is how many were completed in the time that counts.
 	Snapshots int `json:"snapshots,omitempty"`
+	// CoreToCore is what [CoreToCore] was as the run began.
+	CoreToCore time.Duration `json:"core_to_core_ns,omitempty"`
 }
 
 // CPU is all the CPU time that an operation took, in microseconds.
@@ -44,6 +46,7 @@ func Measure(ctx context.Context, t *Target, p Plan) (*Result, error) {
 			return nil, err
 		}
 	}
+	apart := CoreToCore()
 	disk := DiskOf(t.Dir)
 	saves := saves{saved: t.Saved}
 	p.Progress = saves.watch(p.Progress)
@@ -73,7 +76,7 @@ func Measure(ctx context.Context, t *Target, p Plan) (*Result, error) {
 		r.ServerCPU, r.ClientCPU = r.ClientCPU, 0
 	}
 	r.Allocs, r.Written = per(at[0].mallocs, at[1].mallocs), per(at[0].written, at[1].written)
-	r.Lag, r.Snapshots = at[1].lag, saves.seen
+	r.Lag, r.Snapshots, r.CoreToCore = at[1].lag, saves.seen, apart
 	r.Peak, err = t.memory() // Now, for to look at it takes time in which a load goes on.
 	return r, err
 }

@@ -86,3 +86,15 @@ func TestMachine(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// TestCoreToCore: where there are two cores it is told, unless other work keeps it from being told, and
+// where there is one it is not.
+func TestCoreToCore(t *testing.T) {
+	if got := CoreToCore(); got < 0 || got > coreToCoreMax {
+		t.Errorf("%v", got)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	if got := CoreToCore(); got != 0 {
+		t.Errorf("%v with one core", got)
+	}
+}

@@ -54,6 +54,8 @@ var legend = Section{Title: "How to read the tables", Text: []string{
 	"A floor does a part of what the way above it does and nothing else, under the same load: what is beyond it is Skua's own. Peak memory " +
 		"is the most since the start, and of several processes, which share some, what they had together at the end. After the runs the books " +
 		"of every system are held against what it acknowledged.",
+	"Core to core is how long a cache line took from one core to the other as the run began. The host of a virtual machine moves its cores " +
+		"apart and together again, so compare rows for which it is about the same.",
 }}
 
 func workload(name string, rows []bench.Row) Section {
@@ -63,7 +65,7 @@ func workload(name string, rows []bench.Row) Section {
 	}
 	t := Table{Columns: []string{
 		"-way in", "in flight", "runs", "ops/s", "slowest and fastest run", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms",
-		"server CPU µs/op", "client CPU µs/op", "allocs/op", "bytes/op", "peak MiB", "events behind", "snapshots", "-with",
+		"server CPU µs/op", "client CPU µs/op", "allocs/op", "bytes/op", "peak MiB", "events behind", "snapshots", "core to core ns", "-with",
 	}}
 	rates := Plot{Name: name + "-rate", Title: upper(name) + ": operations a second", X: "operations a second"}
 	cpu := Plot{Name: name + "-cpu", Title: upper(name) + ": CPU of an operation, server and client", X: "CPU µs an operation"}
@@ -80,7 +82,7 @@ func workload(name string, rows []bench.Row) Section {
 		}
 		t.add(r.Way, count(float64(r.InFlight)), fmt.Sprintf("%d of %s s", r.Runs, seconds(r.Seconds)), count(r.Rate), spread(&r), digits(r.P50/1e3), digits(r.P90/1e3),
 			digits(r.P99/1e3), digits(r.P999/1e3), digits(r.ServerCPU), client, known(r.Allocs), known(r.Written),
-			count(float64(r.Peak)/(1<<20)), count(float64(r.Lag)), snapshots(&r), with(&r))
+			count(float64(r.Peak)/(1<<20)), count(float64(r.Lag)), snapshots(&r), known(float64(r.CoreToCore)), with(&r))
 	}
 	s.Tables = []Table{t}
 	s.Plots = []Plot{rates, cpu, latencies(name+"-latency", upper(name)+": latency", best(rows))}
