@@ -180,11 +180,11 @@ func openLoop(rows []bench.Row) Section {
 			"from when one was due. What falls due together within 100 µs is sent together."},
 	}
 	t := Table{Columns: []string{
-		"-way in", "ops/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "refused", "missed", "server CPU µs/op", "client CPU µs/op",
+		"-way in", "ops/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "refused", "missed", "server CPU µs/op", "client CPU µs/op", "core to core ns",
 	}}
 	for _, r := range rows {
 		t.add(r.Way, count(r.Rate), digits(r.P50/1e3), digits(r.P90/1e3), digits(r.P99/1e3), digits(r.P999/1e3),
-			count(float64(r.Overloaded)), count(float64(r.Missed)), digits(r.ServerCPU), digits(r.ClientCPU))
+			count(float64(r.Overloaded)), count(float64(r.Missed)), digits(r.ServerCPU), digits(r.ClientCPU), known(float64(r.CoreToCore)))
 	}
 	s.Tables = []Table{t}
 	s.Plots = []Plot{latencies("open-latency", s.Title, rows)}
