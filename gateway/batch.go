@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -42,6 +43,8 @@ type batch struct {
 	succeeded [len(plainShapes)]int
 	reader    *Reader
 	who       *Caller
+	// kept is what batchesKept counts for the batch while nobody has it.
+	kept int64
 }
 
 // member is one operation of a batch: it has a problem, or a command that is handed over.
@@ -55,13 +58,18 @@ type member struct {
 	from, to int
 }
 
-// batches is memory of batches that are over. A pool of the library would lose it at each garbage
-// collection, which large batches bring about themselves.
-var batches = make(chan *batch, batchesKeptMax)
+// batches is memory of batches that are over, batchesKept how many bytes of it. A pool of the library
+// would lose it at each garbage collection, which large batches bring about themselves; and fresh memory
+// is dear, for the kernel maps each page of it first to be read and then to be written.
+var (
+	batches     = make(chan *batch, batchesKeptMax)
+	batchesKept atomic.Int64
+)
 
 func takeBatch() *batch {
 	select {
 	case b := <-batches:
+		batchesKept.Add(-b.kept)
 		return b
 	default:
 		return new(batch)
@@ -78,22 +86,40 @@ func (b *batch) another() *member {
 		}
 	}
 	b.members = b.all[:n+1]
-	m := b.members[n]
-	m.message.Reset()
-	m.operation, m.problem, m.skus, m.from, m.to = nil, nil, m.skus[:0], 0, 0
-	return m
+	return b.members[n]
+}
+
+// clear forgets the operations and what they point at, and keeps their memory.
+func (b *batch) clear() {
+	for _, m := range b.members {
+		m.message.Reset()
+		lines, skus := m.message.lines, m.skus
+		if cap(lines) > memberLinesMax {
+			lines = nil
+		}
+		if cap(skus) > memberLinesMax {
+			skus = nil
+		}
+		clear(skus)
+		*m = member{message: Message{lines: lines}, skus: skus[:0]}
+	}
+	b.members = nil
 }
 
 // free gives the memory back.
 func (b *batch) free() {
-	if len(b.all) > membersKeptMax || cap(b.results) > resultsKeptMax {
+	b.kept = int64(len(b.all)*memberBytes + cap(b.results))
+	if batchesKept.Add(b.kept) > batchesKeptBytes {
+		batchesKept.Add(-b.kept)
 		return
 	}
-	b.members, b.results = nil, b.results[:0]
+	b.clear()
+	b.results = b.results[:0]
 	b.port, b.bunch.file, b.reader, b.who, b.succeeded = nil, nil, nil, nil, [len(plainShapes)]int{}
 	select {
 	case batches <- b:
 	default:
+		batchesKept.Add(-b.kept)
 	}
 }
 
@@ -145,7 +171,7 @@ func (b *batch) decode(raw []byte) (policy string, p *Problem) {
 		}
 		return policy, nil
 	}
-	b.members = nil
+	b.clear()
 	var req BatchRequest
 	if p := decode(raw, &req); p != nil {
 		return "", p

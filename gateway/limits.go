@@ -31,11 +31,13 @@ const (
 	ClientLinesMax = 20
 	// linesKeptMax bounds the memory for lines that is kept for the next command, in lines.
 	linesKeptMax = 64
-	// batchesKeptMax bounds the batches whose memory is kept for the next ones; membersKeptMax and
-	// resultsKeptMax what is kept of one, in operations and in bytes.
-	batchesKeptMax = 8
-	membersKeptMax = 1024
-	resultsKeptMax = 512 << 10
+	// batchesKeptMax bounds the batches whose memory is kept for the next ones, and batchesKeptBytes
+	// that memory: a batch of a hundred has about 150 KiB. memberBytes is what it counts for an
+	// operation, which keeps room for memberLinesMax lines.
+	batchesKeptMax   = 256
+	batchesKeptBytes = 32 << 20
+	memberBytes      = 1 << 10
+	memberLinesMax   = 4
 	// membersAtOnce is how many operations a batch gets memory for at once.
 	membersAtOnce = 64
 	// resultBytes is what the result of an operation usually takes, in bytes.
