@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
