@@ -25,8 +25,6 @@ type Cost struct {
 	Lag int64 `json:"lag,omitempty"`
 	// Snapshots is how many were completed in the time that counts.
 	Snapshots int `json:"snapshots,omitempty"`
-	// CoreToCore is what [CoreToCore] was as the run began.
-	CoreToCore time.Duration `json:"core_to_core_ns,omitempty"`
 }
 
 // CPU is all the CPU time that an operation took, in microseconds.

@@ -32,6 +32,8 @@ type Result struct {
 	Told Ledger `json:"-"`
 
 	Cost
+	// CoreToCore is what [CoreToCore] was as the run began.
+	CoreToCore time.Duration `json:"core_to_core_ns,omitempty"`
 }
 
 // Quantile says that a share of the operations took at most so long.

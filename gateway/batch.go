@@ -59,8 +59,8 @@ type member struct {
 }
 
 // batches is memory of batches that are over, batchesKept how many bytes of it. A pool of the library
-// would lose it at each garbage collection, which large batches bring about themselves; and fresh memory
-// is dear, for the kernel maps each page of it first to be read and then to be written.
+// would lose it at each garbage collection, which large batches bring about themselves, and fresh memory
+// costs a fault for each page.
 var (
 	batches     = make(chan *batch, batchesKeptMax)
 	batchesKept atomic.Int64

@@ -25,7 +25,7 @@ func sample() *Report {
 		return &bench.Result{
 			Operations: int64(rate), Rate: rate, Seconds: 1, P50: p50, P90: 2 * p50, P99: 10 * p50, P999: 20 * p50,
 			Latency: []bench.Quantile{{Percent: 50, Micros: p50}, {Percent: 99, Micros: 10 * p50}, {Percent: 99.9, Micros: 20 * p50}, {Percent: 100, Micros: 30 * p50}},
-			Cost:    bench.Cost{ServerCPU: 1e6 / rate, ClientCPU: 1, CoreToCore: 47},
+			Cost:    bench.Cost{ServerCPU: 1e6 / rate, ClientCPU: 1}, CoreToCore: 47,
 		}
 	}
 	row := func(workload, way string, peer bool, rate, p50 float64) bench.Row {
