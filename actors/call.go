@@ -208,7 +208,7 @@ func (c *cell) change(k *call, now engine.Time) bool {
 	}
 	t.Record.AnswerTo(&k.ans, 0)
 	c.sys().append(t, k)
-	c.schedule()
+	c.schedule(0)
 	return true
 }
 

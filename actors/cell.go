@@ -152,7 +152,6 @@ func (c *cell) take(stock *engine.Stock, last uint64, saved any) {
 	c.amend(func(r *cellRest) { r.saved, r.fault = saved, nil })
 	c.item = stock.Exists()
 	c.mark(markExists, c.item)
-	c.schedule()
 }
 
 // fail leaves the cell without a stock. It refuses everything, and is forgotten when its last
@@ -172,7 +171,7 @@ func (c *cell) expire(now engine.Time, drain bool) {
 	if drain && c.stock.Draining() {
 		c.expireOnce(now)
 	}
-	c.schedule()
+	c.schedule(0)
 }
 
 func (c *cell) expireOnce(now engine.Time) bool {
@@ -229,9 +228,13 @@ func (c *cell) list() {
 	c.part.mu.Unlock()
 }
 
-// schedule sees to a tick when the next hold falls due.
-func (c *cell) schedule() {
-	if next := c.stock.NextExpiry(); next != 0 && (c.scheduled == 0 || next < c.scheduled) {
+// schedule sees to a tick when the next hold falls due, but not before a time.
+func (c *cell) schedule(notBefore engine.Time) {
+	next := c.stock.NextExpiry()
+	if next == 0 {
+		return
+	}
+	if next = max(next, notBefore); c.scheduled == 0 || next < c.scheduled {
 		c.scheduled = next
 		c.sys().wheel.add(next, c.sku)
 	}

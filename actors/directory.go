@@ -320,6 +320,7 @@ func (s *System) load(c *cell) {
 		c.fail(err)
 	} else {
 		c.take(stock, last, saved)
+		c.schedule(0)
 	}
 	c.mark(markLoaded, true)
 	c.open()

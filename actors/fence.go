@@ -19,25 +19,31 @@ func (s *System) fence(cells []*cell) {
 // reload is what waits for a fenced cell's last record.
 type reload struct{ cell *cell }
 
-// Durable implements Waiter.
-func (r *reload) Durable(err error) {
+// Durable implements Waiter. What is due is not tried again at once: what broke an expiry may do so
+// for ever. When the log is dead the item refuses everything from here on, a snapshot too, which
+// would wait for it otherwise.
+func (r *reload) Durable(dead error) {
 	c := r.cell
-	if err != nil {
-		c.release(1) // The log is dead and the process is about to be.
-		return
-	}
 	c.sys().read(func() {
 		c.saveMu.Lock()
 		c.reloads++
-		stock, last, saved, err := c.sys().snapshots.Load(c.sku, c.last)
-		if err != nil {
+		if stock, last, saved, err := c.readAgain(dead); err != nil {
 			c.fail(err)
 		} else {
 			c.scheduled = 0
 			c.take(stock, last, saved)
+			c.schedule(c.sys().clock.time() + engine.Time(expiryRetry.Milliseconds()))
 		}
 		c.saveMu.Unlock()
 		c.resume()
 		c.release(1)
 	})
+}
+
+// readAgain reads the stock that the log explains, unless the log is dead.
+func (c *cell) readAgain(dead error) (stock *engine.Stock, last uint64, saved any, err error) {
+	if dead != nil {
+		return nil, 0, nil, dead
+	}
+	return c.sys().snapshots.Load(c.sku, c.last)
 }

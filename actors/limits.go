@@ -88,7 +88,7 @@ const (
 	// is how often. The horizon is longer, so that none is missed.
 	expiryHorizon   = 90 * time.Second
 	expiryLoadEvery = 30 * time.Second
-	// expiryRetry is how long after a SKU could not be loaded its deadline is looked at again.
+	// expiryRetry is how long after a SKU could not be loaded, or was fenced, its deadline is looked at again.
 	expiryRetry = time.Second
 	// wheelLookEvery is how often the wheel looks at the clock at the least. Timers do not know when
 	// the wall clock was set forward, or the machine slept.

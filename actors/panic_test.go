@@ -310,3 +310,70 @@ func TestFenceWhileItIsSaved(t *testing.T) {
 		b.close()
 	}
 }
+
+// An expiry that breaks off each time it is tried is tried again once a second, not without end.
+func TestExpiryThatAlwaysBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGround(t, true)
+		b := start(t, g)
+		b.stocked("A", 5)
+		b.must(engine.Command{Op: engine.OpReserve, Key: "due", TTL: 1000, Lines: []engine.Line{{SKU: "A", Quantity: 2}}})
+		var tries atomic.Int64
+		g.set(func() {
+			g.onAppend = func(r *engine.Record) error {
+				if r.Acts[0].Op != engine.OpExpire {
+					return nil
+				}
+				if tries.Add(1) > 100 {
+					return nil // This test fails; it should end as well.
+				}
+				return errBroken
+			}
+		})
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := tries.Load(); n < 5 || n > 10 {
+			t.Errorf("%d tries in ten seconds", n)
+		}
+		g.set(func() { g.onAppend = nil })
+		time.Sleep(2 * time.Second)
+		if v := b.must(get("A")).Item; v.Total(engine.Reserved) != 0 {
+			t.Errorf("%+v", v)
+		}
+		b.agree("A")
+		b.close()
+	})
+}
+
+// When the log dies under an item that is fenced, whoever waits for the item hears of it.
+func TestFencedWhenTheLogDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGround(t, true)
+		b := start(t, g)
+		b.stocked("A", 5)
+		synctest.Wait()
+		g.set(func() { g.auto = false })
+		b.send(receive("A", 1, "not durable"))
+		synctest.Wait()
+		g.breakOnce(anyRecord)
+		b.do(receive("A", 1, "broken"))
+		read, saved := b.send(get("A")), make(chan error, 1)
+		go func() { saved <- b.Save(context.Background()) }()
+		synctest.Wait()
+		if len(read)+len(saved) != 0 {
+			t.Error("the item was not fenced")
+		}
+		g.die(errBroken)
+		synctest.Wait()
+		if len(read) != 1 || len(saved) != 1 {
+			t.Fatalf("%d of 1 read and %d of 1 snapshot have ended", len(read), len(saved))
+		}
+		if a := <-read; !errors.Is(a.Err, errBroken) {
+			t.Errorf("%+v", a)
+		}
+		if err := <-saved; !errors.Is(err, errBroken) {
+			t.Error(err)
+		}
+		b.Close()
+	})
+}

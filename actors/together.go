@@ -154,7 +154,7 @@ func (c *cell) changeAll(b *bunch, now engine.Time) bool {
 		t.Record.AnswerTo(&k.ans, act)
 	}
 	c.sys().append(t, b)
-	c.schedule()
+	c.schedule(0)
 	return true
 }
 

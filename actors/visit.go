@@ -241,7 +241,7 @@ func (v *visit) decide() (parked bool) {
 	}
 	v.sys.append(t, v)
 	for _, c := range t.cells { // The visit may be another by now.
-		c.schedule()
+		c.schedule(0)
 	}
 	return true
 }
