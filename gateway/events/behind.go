@@ -69,7 +69,7 @@ func (b *behind) write() {
 	var writing []byte
 	var err error
 	for err == nil {
-		if cap(writing) > behindMax {
+		if cap(writing) > behindKept {
 			writing = nil
 		}
 		if writing = b.take(writing[:0]); len(writing) == 0 {
