@@ -229,3 +229,45 @@ func TestPassivationStorm(t *testing.T) {
 		b.close()
 	})
 }
+
+// Nothing is read from the snapshots once Close has returned; under -race, no read is counted in while Close
+// waits for those that are.
+func TestNothingIsReadAfterClose(t *testing.T) {
+	bad := 0
+	for round := range 100 {
+		g := newGround(t, true)
+		b := start(t, g)
+		var closed, after atomic.Bool
+		g.onLoad = func(string) error {
+			if closed.Load() {
+				after.Store(true)
+			}
+			return nil
+		}
+		var wg sync.WaitGroup
+		quit := make(chan struct{})
+		for w := range 4 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-quit:
+						return
+					default:
+					}
+					c := engine.Command{Op: engine.OpGetItem, SKU: fmt.Sprintf("%d-%d-%d", round, w, i)}
+					b.Submit(&c, func(*engine.Answer) {})
+				}
+			})
+		}
+		b.Close()
+		closed.Store(true)
+		close(quit)
+		wg.Wait()
+		if after.Load() {
+			bad++
+		}
+	}
+	if bad > 0 {
+		t.Errorf("in %d of 100 rounds something was read after Close", bad)
+	}
+}

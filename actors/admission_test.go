@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/skua-stock/skua/actors"
 	"github.com/skua-stock/skua/engine"
@@ -239,5 +240,26 @@ func TestBatchesHeadsAndSavesGiveTheirPlaceBack(t *testing.T) {
 		b.agree("A")
 		b.agree("B")
 		b.close()
+	})
+}
+
+// Commands that are more than an item takes at once do not keep it from being loaded, if they are its first.
+func TestTooManyAtOnceOnANewItem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGround(t, true)
+		b := start(t, g, limits(actors.Limits{InFlightPerSKU: 1}))
+		answers := make(chan engine.Answer, 16)
+		var cmds []*engine.Command
+		for i := range 2 {
+			c := receive("A", 1, fmt.Sprint("k", i))
+			cmds = append(cmds, &c)
+		}
+		b.SubmitEach(cmds, func(_ int, a *engine.Answer) { answers <- a.Clone() })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(answers) != 2 {
+			t.Errorf("%d of 2 answers after a minute", len(answers))
+		}
+		b.Close()
 	})
 }

@@ -221,6 +221,11 @@ func (s *System) acquireFor(sku string, h, callers uint32, expiry bool) (*cell, 
 	}
 	over := n-c.seen > uint32(s.limits.InFlightPerSKU)
 	sh.mu.Unlock()
+	if fresh { // Even if that is too many: the next will find it.
+		s.directory.size.Add(1)
+		s.spawn(c)
+		s.read(func() { s.load(c) })
+	}
 	if over && !expiry {
 		c.release(callers)
 		s.refused("sku", callers)
@@ -228,11 +233,6 @@ func (s *System) acquireFor(sku string, h, callers uint32, expiry bool) (*cell, 
 	}
 	if now := s.coarse.Load(); c.used.Load() != now {
 		c.used.Store(now)
-	}
-	if fresh {
-		s.directory.size.Add(1)
-		s.spawn(c)
-		s.read(func() { s.load(c) })
 	}
 	return c, nil
 }

@@ -30,7 +30,6 @@ func (r *reload) Durable(dead error) {
 		if stock, last, saved, err := c.readAgain(dead); err != nil {
 			c.fail(err)
 		} else {
-			c.scheduled = 0
 			c.take(stock, last, saved)
 			c.schedule(c.sys().clock.time() + engine.Time(expiryRetry.Milliseconds()))
 		}

@@ -3,6 +3,7 @@ package actors_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -341,6 +342,46 @@ func TestExpiryThatAlwaysBreaks(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 		b.agree("A")
+		b.close()
+	})
+}
+
+// Each command on such an item tries the expiry too, which must not leave a retry of its own behind.
+func TestExpiryThatBreaksWithCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGround(t, true)
+		b := start(t, g)
+		b.stocked("A", 5)
+		b.must(engine.Command{Op: engine.OpReserve, Key: "due", TTL: 1000, Lines: []engine.Line{{SKU: "A", Quantity: 2}}})
+		var tries atomic.Int64
+		g.set(func() {
+			g.onAppend = func(r *engine.Record) error {
+				if r.Acts[0].Op != engine.OpExpire {
+					return nil
+				}
+				tries.Add(1)
+				return errBroken
+			}
+		})
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		for i := range 100 {
+			b.do(receive("A", 1, fmt.Sprint("k", i)))
+			synctest.Wait()
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		before := tries.Load()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := tries.Load() - before; n > 11 {
+			t.Errorf("%d tries in ten seconds in which nobody asked", n)
+		}
+		g.set(func() { g.onAppend = nil })
+		time.Sleep(2 * time.Second)
+		if v := b.must(get("A")).Item; v.Total(engine.Reserved) != 0 {
+			t.Errorf("%+v", v)
+		}
 		b.close()
 	})
 }

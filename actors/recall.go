@@ -116,6 +116,8 @@ func (r *durableRead) Durable(err error) {
 // commands in flight, how many read at once by readersMax. After Close nothing is read any more: the
 // log, when it closes, may still tell those who wait for it.
 func (s *System) read(f func()) {
+	s.stopMu.RLock()
+	defer s.stopMu.RUnlock()
 	if s.stopped() {
 		return
 	}

@@ -71,6 +71,7 @@ type System struct {
 	saving  chan struct{} // has one place, for whoever saves
 	savers  atomic.Int32  // who save or want to
 	stop    chan struct{}
+	stopMu  sync.RWMutex // Close does not come between a look at stop and what is counted in for it.
 	loops   sync.WaitGroup
 }
 
@@ -368,7 +369,9 @@ func (s *System) Drain(ctx context.Context) error {
 // everything in any case.
 func (s *System) Close() {
 	s.closing.Store(true)
+	s.stopMu.Lock()
 	close(s.stop)
+	s.stopMu.Unlock()
 	s.loops.Wait()
 	s.reading.Wait()
 	s.workers.stop()

@@ -62,7 +62,13 @@ func (m *member) special() bool {
 // was up before.
 func (b *batch) findItems(ctx context.Context) bool {
 	g := new(bunch)
-	g.start(len(b.members), b.port, func(i int, a *engine.Answer) { b.members[i].touch(&g.gathering, i, a) })
+	g.start(len(b.members), b.port, func(i int, a *engine.Answer) {
+		if !g.take() {
+			return // The batch may be over, and its members another's or gone.
+		}
+		b.members[i].touch(a)
+		g.filed(i)
+	})
 	defer g.end()
 	for i := range b.members {
 		m := b.members[i]
@@ -88,15 +94,11 @@ func (b *batch) findItems(ctx context.Context) bool {
 }
 
 // touch notes the items of a reservation.
-func (m *member) touch(g *gathering, i int, a *engine.Answer) {
-	if !g.take() {
-		return
-	}
+func (m *member) touch(a *engine.Answer) {
 	for j := range a.Reservation.Lines {
 		m.skus = append(m.skus, a.Reservation.Lines[j].SKU)
 	}
 	m.skus = distinct(append(m.skus, m.message.Command.Reservation.Home))
-	g.filed(i)
 }
 
 func distinct(names []string) []string {
