@@ -45,8 +45,14 @@ func (t *Turn) putItem(c *Command) Refusal {
 
 func (t *Turn) ifMatch(c *Command, i int) Refusal {
 	if c.HasIfMatch && c.IfMatch != t.scratch[i].sequence {
-		r := refuse(VersionConflict, "If-Match",
-			fmt.Sprintf("the item is at sequence %d, not %d", t.scratch[i].sequence, c.IfMatch))
+		detail := fmt.Sprintf("the item is at sequence %d, not %d", t.scratch[i].sequence, c.IfMatch)
+		switch c.IfMatch {
+		case 0:
+			detail = fmt.Sprintf("the item exists, at sequence %d", t.scratch[i].sequence)
+		case MatchesNothing:
+			detail = fmt.Sprintf("the item is at sequence %d, which is not what the tag says", t.scratch[i].sequence)
+		}
+		r := refuse(VersionConflict, "If-Match", detail)
 		r.Current = int64(t.scratch[i].sequence)
 		return r
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -63,6 +64,9 @@ type Line struct {
 	Quantity      int64
 }
 
+// MatchesNothing is a sequence that no item comes to.
+const MatchesNothing = math.MaxUint64
+
 // Command is one thing to do. Which fields count depends on Op; Validate says what is wrong.
 //
 // What a reservation needs comes first, on three cache lines: of the thousands of commands that are under
@@ -98,7 +102,8 @@ type Command struct {
 	SKU, Location string
 	// ChangeFrom is what the quantity must be for set and adjust, when HasChangeFrom.
 	ChangeFrom int64
-	// IfMatch is what the item's sequence must be, when HasIfMatch.
+	// IfMatch is what the item's sequence must be, when HasIfMatch: 0 for an item that is not there yet,
+	// MatchesNothing for none.
 	IfMatch  uint64
 	Settings Settings
 }

@@ -1,15 +1,17 @@
 package gateway
 
 import (
-	"math"
 	"strconv"
 	"strings"
+
+	"github.com/skua-stock/skua/engine"
 )
 
 // The headers of both doors.
 const (
 	KeyHeader      = "Idempotency-Key"
 	MatchHeader    = "If-Match"
+	NoneHeader     = "If-None-Match"
 	ReplayedHeader = "Idempotent-Replayed"
 )
 
@@ -44,9 +46,6 @@ func Key(header string) (string, *Problem) {
 	return key.String(), nil
 }
 
-// matchesNothing is a sequence that no item comes to.
-const matchesNothing = math.MaxUint64
-
 // Match reads If-Match: one tag, which is the sequence of the item, or * for any that exists. A tag
 // that none of ours can be, as a weak one, is no mistake of form: it does not match.
 func Match(header string) (sequence uint64, any bool, p *Problem) {
@@ -61,9 +60,19 @@ func Match(header string) (sequence uint64, any bool, p *Problem) {
 	}
 	sequence, err := strconv.ParseUint(inner, 10, 64)
 	if ours := err == nil && !weak && strconv.FormatUint(sequence, 10) == inner; !ours {
-		sequence = matchesNothing
+		sequence = engine.MatchesNothing
 	}
 	return sequence, false, nil
+}
+
+// NoConditions refuses conditions in the headers of a batch, where they would be of no item in particular.
+func NoConditions(headers map[string][]string) *Problem {
+	for _, name := range []string{MatchHeader, NoneHeader} {
+		if len(headers[name]) > 0 {
+			return Invalid(name, "%s is for one item; an operation of a batch has a member if_match", name)
+		}
+	}
+	return nil
 }
 
 // AppendTag writes the strong ETag of a sequence.

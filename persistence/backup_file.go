@@ -60,6 +60,22 @@ const (
 	partialSuffix  = ".partial"
 )
 
+// ErrIsBackup means that a directory is a backup, which is restored and not opened: whoever wrote into it
+// would spoil it, and do so under the name of the node that it is of.
+var ErrIsBackup = errors.New("it is a backup, and has to be restored into another directory")
+
+// refuseBackup notices that a directory is a backup.
+func refuseBackup(fsys vfs.FS, dir string) error {
+	_, err := fsys.Stat(fsys.PathJoin(dir, backupName))
+	switch {
+	case err == nil:
+		return fmt.Errorf("%w (it has a %s)", ErrIsBackup, backupName)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return fmt.Errorf("look for %s: %w", backupName, err)
+}
+
 // ErrNoBackup is what a directory is that has no whole backup.
 var ErrNoBackup = errors.New("no whole backup")
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/skua-stock/skua/persistence/crashdisk"
 )
@@ -346,6 +347,13 @@ func TestBackupOfNothing(t *testing.T) {
 	b, err := BackupOf(t.Context(), dataDir, backupDir, small(fsys))
 	if err != nil {
 		t.Fatal(err)
+	}
+	whole := dump(t, fsys, backupDir)
+	if _, err := Open(backupDir, small(fsys)); !errors.Is(err, ErrIsBackup) {
+		t.Errorf("a backup was opened: %v", err)
+	}
+	if diff := gocmp.Diff(whole, dump(t, fsys, backupDir)); diff != "" {
+		t.Errorf("who tried to open the backup changed it:\n%.500s", diff)
 	}
 	if _, err := Restore(backupDir, restoredDir, fsys); err != nil {
 		t.Fatal(err)

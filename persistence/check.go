@@ -52,6 +52,12 @@ func Check(dir string, fsys vfs.FS) (*Report, error) {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}
 	manifest, err := loadManifest(fsys, dir, 0, nil)
+	var damaged damagedManifest
+	if errors.As(err, &damaged) {
+		r := &Report{}
+		r.damage("%v", err)
+		return r, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}
@@ -110,8 +116,12 @@ func (c *checker) run() error {
 		return err
 	}
 	if there {
-		if err := c.openSnapshots(); err != nil {
+		switch err := c.openSnapshots(); {
+		case errors.Is(err, fs.ErrPermission):
 			return err
+		case err != nil: // Without them it cannot be said what the log should have.
+			c.report.damage("open the snapshots: %v", err)
+			return nil
 		}
 		defer c.snapshots.Close() //nolint:errcheck // It was only read.
 		if err := c.history(); err != nil {

@@ -181,6 +181,9 @@ func TestCheckFindsDamage(t *testing.T) {
 		"history row lost":      {1, func(s *scene) { s.dropHistory("kept", 2, 1) }, `the record of "kept" before is said to be`},
 		"last history row lost": {everything, func(s *scene) { s.dropHistory("kept", uint32(len(*s.d.store.buckets.Load())), -1) }, `of "kept"`},
 		"history bucket lost":   {1, func(s *scene) { s.drop("B", 1) }, "history bucket 3 begins at record"},
+		"manifest gone":         {1, func(s *scene) { s.remove(dataDir + "/" + manifestName) }, "there is a log in"},
+		"manifest flipped":      {1, func(s *scene) { flip(s.t, s.fs, dataDir+"/"+manifestName, 20) }, manifestName + " is damaged"},
+		"a table gone":          {1, func(s *scene) { s.removeTable() }, "open the snapshots: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t, seed, tc.keep)
@@ -212,6 +215,21 @@ func (s *scene) remove(path string) {
 	if err := s.fs.Remove(path); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// removeTable removes one of Pebble's tables.
+func (s *scene) removeTable() {
+	names, err := s.fs.List(dataDir + "/" + snapshotDir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") {
+			s.remove(dataDir + "/" + snapshotDir + "/" + name)
+			return
+		}
+	}
+	s.t.Fatal("there is no table")
 }
 
 // cutTooMuch removes the oldest segments of the log, and with them records that neither snapshots

@@ -86,15 +86,22 @@ func (m *Manifest) Key() (key [16]byte) {
 	return key
 }
 
+// damagedManifest is what is wrong with a manifest that should be there.
+type damagedManifest struct{ error }
+
+func (d damagedManifest) Unwrap() error { return d.error }
+
 // loadManifest reads the manifest, or makes it where there is none, unless random is nil.
 func loadManifest(fsys vfs.FS, dir string, partitions int, random io.Reader) (*Manifest, error) {
 	path := fsys.PathJoin(dir, manifestName)
 	f, err := fsys.Open(path)
-	if errors.Is(err, fs.ErrNotExist) && random != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		if names, err := fsys.List(fsys.PathJoin(dir, logDir)); err == nil && len(names) > 0 {
-			return nil, fmt.Errorf("there is a log in %s, but no %s: bring it back, it says whose log it is", dir, manifestName)
+			return nil, damagedManifest{fmt.Errorf("there is a log in %s, but no %s: bring it back, it says whose log it is", dir, manifestName)}
 		}
-		return makeManifest(fsys, dir, partitions, random)
+		if random != nil {
+			return makeManifest(fsys, dir, partitions, random)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open manifest: %w", err)
@@ -106,20 +113,20 @@ func loadManifest(fsys vfs.FS, dir string, partitions int, random io.Reader) (*M
 	}
 	m := &Manifest{}
 	if err := json.Unmarshal(b, m); err != nil {
-		return nil, fmt.Errorf("%s is damaged; bring back a copy of it, or restore from a backup: %w", path, err)
+		return nil, damagedManifest{fmt.Errorf("%s is damaged; bring back a copy of it, or restore from a backup: %w", path, err)}
 	}
 	if m.Format > manifestFormat {
 		return nil, fmt.Errorf("%s has format %d, made by a newer program; this one knows format %d: use the newer program, "+
 			"or a backup from before the upgrade", path, m.Format, manifestFormat)
 	}
 	if err := m.verify(b); err != nil {
-		return nil, fmt.Errorf("%s is damaged; bring back a copy of it, or restore from a backup: %w", path, err)
+		return nil, damagedManifest{fmt.Errorf("%s is damaged; bring back a copy of it, or restore from a backup: %w", path, err)}
 	}
 	if m.Format != manifestFormat {
-		return nil, fmt.Errorf("%s is damaged: there is no format %d", path, m.Format)
+		return nil, damagedManifest{fmt.Errorf("%s is damaged: there is no format %d", path, m.Format)}
 	}
 	if b, err := hex.DecodeString(m.IDKey); err != nil || len(b) != 16 || m.Partitions < 1 || m.Partitions > 1<<15 {
-		return nil, fmt.Errorf("%s is damaged: partitions or id_key make no sense", path)
+		return nil, damagedManifest{fmt.Errorf("%s is damaged: partitions or id_key make no sense", path)}
 	}
 	if m.Checksum == "" && random != nil {
 		return m, m.write(fsys, dir)

@@ -160,6 +160,9 @@ func Open(dir string, o Options) (*Store, error) {
 
 func (s *Store) open() (err error) {
 	fsys := s.o.FS
+	if err := refuseBackup(fsys, s.dir); err != nil {
+		return err
+	}
 	if err := makeDir(fsys, s.dir); err != nil {
 		return err
 	}

@@ -60,16 +60,27 @@ func TestConditions(t *testing.T) {
 		d.refused(412, "VERSION_CONFLICT", "If-Match", "POST", "/v1/items/A/receive", receive, `If-Match: `+none).
 			has(t, `{"current":4}`)
 	}
+	d.refused(412, "VERSION_CONFLICT", "If-Match", "POST", "/v1/items/A/receive", receive, `If-Match: W/"4"`).
+		has(t, `{"detail":"the item is at sequence 4, which is not what the tag says"}`)
 	for _, bad := range []string{`4`, `"1","4"`, `"`} {
 		d.refused(400, "INVALID_REQUEST", "If-Match", "POST", "/v1/items/A/receive", receive, `If-Match: `+bad)
 	}
 	d.refused(412, "VERSION_CONFLICT", "If-Match", "PUT", "/v1/items/B", `{}`, `If-Match: *`).has(t, `{"current":0}`)
-	d.refused(412, "VERSION_CONFLICT", "If-Match", "PUT", "/v1/items/A", `{}`, `If-None-Match: *`).has(t, `{"current":4}`)
+	d.refused(412, "VERSION_CONFLICT", "If-None-Match", "PUT", "/v1/items/A", `{}`, `If-None-Match: *`).
+		has(t, `{"current":4,"detail":"the item exists, at sequence 4"}`)
 	d.must(201, "PUT", "/v1/items/B", `{}`, `If-None-Match: *`)
 	d.must(200, "PUT", "/v1/items/B", `{}`, `If-Match: *`)
 	d.refused(400, "INVALID_REQUEST", "If-None-Match", "PUT", "/v1/items/B", `{}`, `If-None-Match: "1"`)
 	id := d.must(201, "POST", "/v1/reservations", `{"lines":[{"sku":"A","quantity":1}]}`).body["id"].(string)
 	d.refused(400, "INVALID_REQUEST", "If-Match", "POST", "/v1/reservations/"+id+"/confirm", "", `If-Match: "1"`)
+	const batch = `{"operations":[{"op":"receive","idempotency_key":"b","sku":"A","location":"main","quantity":1}]}`
+	before := d.shop.Records()
+	for _, condition := range []string{"If-Match", "If-None-Match"} {
+		d.refused(400, "INVALID_REQUEST", condition, "POST", "/v1/batch", batch, condition+": *")
+	}
+	if d.shop.Records() != before {
+		t.Error("a batch with a condition changed something")
+	}
 }
 
 func TestReservations(t *testing.T) {

@@ -77,14 +77,14 @@ func (x *exchange) key() (string, *gateway.Problem) {
 // conditions reads If-Match and If-None-Match.
 func (x *exchange) conditions(o *gateway.Operation, c *engine.Command) *gateway.Problem {
 	h := x.Request().Header
-	match, none := h[gateway.MatchHeader], h["If-None-Match"]
+	match, none := h[gateway.MatchHeader], h[gateway.NoneHeader]
 	switch {
 	case match == nil && none == nil:
 		return nil
 	case !o.Item() && match != nil:
 		return gateway.Invalid(gateway.MatchHeader, "If-Match is for items; a reservation has no ETag, and its steps say themselves when they come too late")
 	case none != nil && (o != gateway.PutItem || match != nil || len(none) > 1 || none[0] != "*"):
-		return gateway.Invalid("If-None-Match", "If-None-Match is for GET, and with * for PUT: create, never replace")
+		return gateway.Invalid(gateway.NoneHeader, "If-None-Match is for GET, and with * for PUT: create, never replace")
 	case none != nil:
 		c.HasIfMatch = true // At sequence 0: it does not exist.
 		return nil
@@ -153,6 +153,9 @@ func (s *Server) ask(w *slot) *gateway.Problem {
 // submit hands over the command of a slot and writes its answer.
 func (s *Server) submit(x *exchange, o *gateway.Operation, w *slot) *gateway.Problem {
 	if p := s.ask(w); p != nil {
+		if p.Field == gateway.MatchHeader && x.Request().Header[gateway.NoneHeader] != nil {
+			p.Field = gateway.NoneHeader // The engine knows one condition: the sequence.
+		}
 		return p
 	}
 	if o.Item() {

@@ -26,7 +26,7 @@ func (s *Server) getItem(x *exchange) *gateway.Problem {
 	}
 	tag := string(gateway.AppendTag(nil, w.sequence))
 	x.header("Etag", tag)
-	if tagListed(x.Request().Header["If-None-Match"], tag) {
+	if tagListed(x.Request().Header[gateway.NoneHeader], tag) {
 		x.Response().WriteHeader(http.StatusNotModified)
 	} else {
 		x.reply(http.StatusOK, jsonType, w.text)
@@ -129,6 +129,9 @@ func (s *Server) history(x *exchange) *gateway.Problem {
 }
 
 func (s *Server) batch(x *exchange) *gateway.Problem {
+	if p := gateway.NoConditions(x.Request().Header); p != nil {
+		return p
+	}
 	raw := takeBuffer()
 	defer raw.free()
 	if p := x.body(raw, gateway.BatchBytesMax); p != nil {

@@ -128,7 +128,7 @@ func (s *Server) decode(o *gateway.Operation, req micro.Request, c *call) *gatew
 		}
 	}
 	if o == gateway.Batch {
-		return nil
+		return gateway.NoConditions(req.Headers())
 	}
 	if p := o.DecodeMessage(req.Data(), m); p != nil {
 		return p
@@ -147,7 +147,7 @@ func (s *Server) decode(o *gateway.Operation, req micro.Request, c *call) *gatew
 	return gateway.Check(s.cfg.Port, &c.who, &m.Command, m.ID.S)
 }
 
-// readHeaders reads the key and If-Match, which may be in the headers or in the payload.
+// readHeaders reads the key and the conditions, which may be in the headers or in the payload.
 func readHeaders(o *gateway.Operation, h nats.Header, m *gateway.Message) *gateway.Problem {
 	c := &m.Command
 	c.Key = m.Key.S
@@ -161,8 +161,18 @@ func readHeaders(o *gateway.Operation, h nats.Header, m *gateway.Message) *gatew
 		}
 		c.Key = key
 	}
-	values := h[gateway.MatchHeader]
+	return conditions(o, h, c)
+}
+
+// conditions reads If-Match, and If-None-Match: * of put_item.
+func conditions(o *gateway.Operation, h nats.Header, c *engine.Command) *gateway.Problem {
+	values, none := h[gateway.MatchHeader], h[gateway.NoneHeader]
 	switch {
+	case len(none) > 0 && (o != gateway.PutItem || len(none) > 1 || none[0] != "*" || len(values) > 0 || c.HasIfMatch):
+		return gateway.Invalid(gateway.NoneHeader, "If-None-Match is * for put_item, and no other condition with it: create, never replace")
+	case len(none) > 0:
+		c.HasIfMatch = true // At sequence 0: it does not exist.
+		return nil
 	case len(values) == 0:
 		return nil
 	case !o.Item() || len(values) > 1 || c.HasIfMatch:

@@ -183,9 +183,15 @@ func TestRefusals(t *testing.T) {
 	} {
 		d.do(c.want, c.operation, c.payload)
 	}
+	d.do("VERSION_CONFLICT 412 If-Match", "put_item", `{"sku":"A","reorder_point":1}`, "If-None-Match: *")
+	d.do("INVALID_REQUEST 400 If-None-Match", "put_item", `{"sku":"A"}`, `If-None-Match: "1"`)
+	d.do("INVALID_REQUEST 400 If-None-Match", "put_item", `{"sku":"A","if_match":2}`, "If-None-Match: *")
+	d.do("INVALID_REQUEST 400 If-None-Match", "receive", `{"sku":"A","location":"main","quantity":1}`, "If-None-Match: *")
+	d.do("INVALID_REQUEST 400 If-Match", "batch", `{"operations":[{"op":"put_item","idempotency_key":"b","sku":"A"}]}`, `If-Match: "2"`)
 	if d.shop.Records() != before {
 		t.Error("refused requests changed something")
 	}
+	d.do("", "put_item", `{"sku":"new"}`, "If-None-Match: *")
 	const receive = `{"sku":"A","location":"main","quantity":1}`
 	d.check("IDEMPOTENCY_KEY_REQUIRED 400 Idempotency-Key", "receive", receive, d.ask("receive", receive))
 	for _, failed := range []struct {
