@@ -143,7 +143,7 @@ var (
 	}
 	UnsupportedMediaType = &ProblemKind{
 		Code: "UNSUPPORTED_MEDIA_TYPE", Status: http.StatusUnsupportedMediaType, Title: "The body is not JSON",
-		Cause:  "The request has a body with a Content-Type other than application/json.",
+		Cause:  "The request has a body with a Content-Type other than application/json (and than what `curl -d` says, whose body is read as JSON all the same).",
 		Remedy: "Send `Content-Type: application/json` (curl: `--json`), or no Content-Type.",
 	}
 	NotFound = &ProblemKind{

@@ -181,7 +181,7 @@ func (s *Server) logProblem(x *exchange, p *gateway.Problem) {
 	switch {
 	case p.Cause != nil:
 		level = slog.LevelError
-	case p.Kind == gateway.AnswerTimeout:
+	case p.Kind == gateway.AnswerTimeout && x.Request().Context().Err() == nil: // Else the client left before.
 		level = slog.LevelWarn
 	}
 	ctx := x.Request().Context()
