@@ -15,7 +15,9 @@ type wheel struct {
 	sys  *System
 	mu   sync.Mutex
 	heap deadlineHeap
-	wake chan struct{}
+	// known are the deadlines of the heap: an item that goes from memory and comes back has the same again.
+	known map[deadline]struct{}
+	wake  chan struct{}
 	// ticks has a place for every tick on its way.
 	ticks chan struct{}
 }
@@ -40,13 +42,21 @@ func (h *deadlineHeap) Pop() any {
 }
 
 func newWheel(s *System) *wheel {
-	return &wheel{sys: s, wake: make(chan struct{}, 1), ticks: make(chan struct{}, ticksInFlight)}
+	return &wheel{
+		sys: s, known: make(map[deadline]struct{}), wake: make(chan struct{}, 1), ticks: make(chan struct{}, ticksInFlight),
+	}
 }
 
-// add sees to a tick of a SKU at a time.
+// add sees to a tick of a SKU at a time, once for as often as it is asked before that.
 func (w *wheel) add(at engine.Time, sku string) {
+	d := deadline{at, sku}
 	w.mu.Lock()
-	heap.Push(&w.heap, deadline{at, sku})
+	if _, known := w.known[d]; known {
+		w.mu.Unlock()
+		return
+	}
+	w.known[d] = struct{}{}
+	heap.Push(&w.heap, d)
 	first := w.heap[0].at == at
 	w.mu.Unlock()
 	if first {
@@ -65,7 +75,9 @@ func (w *wheel) due(now engine.Time, max int) (skus []string, next engine.Time) 
 		if w.heap[0].at > now {
 			return skus, w.heap[0].at
 		}
-		skus = append(skus, heap.Pop(&w.heap).(deadline).sku)
+		d := heap.Pop(&w.heap).(deadline)
+		delete(w.known, d)
+		skus = append(skus, d.sku)
 	}
 	if len(w.heap) > 0 {
 		return skus, w.heap[0].at

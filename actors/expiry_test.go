@@ -227,3 +227,27 @@ func TestAReservationThatIsBeingWrittenOut(t *testing.T) {
 		}
 	})
 }
+
+// An item that goes from memory and comes back again and again has one deadline all the same.
+func TestDeadlineOfAnItemThatComesAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGround(t, true)
+		b := start(t, g, limits(actors.Limits{IdleAfter: time.Second}))
+		b.stocked("A", 5)
+		b.must(engine.Command{Op: engine.OpReserve, Key: "due", TTL: 3600_000, Lines: []engine.Line{{SKU: "A", Quantity: 2}}})
+		for range 50 {
+			if err := b.Save(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Second)
+			if b.Resident() != 0 {
+				t.Fatal("not passivated")
+			}
+			b.must(get("A"))
+		}
+		if n := b.gauge("skua_deadlines_pending"); n != 1 {
+			t.Errorf("%v deadlines of one hold", n)
+		}
+		b.close()
+	})
+}
