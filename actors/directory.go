@@ -320,7 +320,10 @@ func (s *System) load(c *cell) {
 		c.fail(err)
 	} else {
 		c.take(stock, last, saved)
-		c.schedule(0)
+		if next := stock.NextExpiry(); next != 0 {
+			c.scheduled = next
+			s.wheel.addAgain(next, c.sku)
+		}
 	}
 	c.mark(markLoaded, true)
 	c.open()

@@ -15,8 +15,9 @@ type wheel struct {
 	sys  *System
 	mu   sync.Mutex
 	heap deadlineHeap
-	// known are the deadlines of the heap: an item that goes from memory and comes back has the same again.
-	known map[deadline]struct{}
+	// again are the deadlines of the heap that came with items that were loaded: one that goes from memory and
+	// comes back has the same each time.
+	again map[deadline]struct{}
 	wake  chan struct{}
 	// ticks has a place for every tick on its way.
 	ticks chan struct{}
@@ -43,20 +44,26 @@ func (h *deadlineHeap) Pop() any {
 
 func newWheel(s *System) *wheel {
 	return &wheel{
-		sys: s, known: make(map[deadline]struct{}), wake: make(chan struct{}, 1), ticks: make(chan struct{}, ticksInFlight),
+		sys: s, again: make(map[deadline]struct{}), wake: make(chan struct{}, 1), ticks: make(chan struct{}, ticksInFlight),
 	}
 }
 
-// add sees to a tick of a SKU at a time, once for as often as it is asked before that.
-func (w *wheel) add(at engine.Time, sku string) {
+// addAgain is add for a SKU that was loaded, and may have been before.
+func (w *wheel) addAgain(at engine.Time, sku string) {
 	d := deadline{at, sku}
 	w.mu.Lock()
-	if _, known := w.known[d]; known {
-		w.mu.Unlock()
-		return
+	_, known := w.again[d]
+	w.again[d] = struct{}{}
+	w.mu.Unlock()
+	if !known {
+		w.add(at, sku)
 	}
-	w.known[d] = struct{}{}
-	heap.Push(&w.heap, d)
+}
+
+// add sees to a tick of a SKU at a time.
+func (w *wheel) add(at engine.Time, sku string) {
+	w.mu.Lock()
+	heap.Push(&w.heap, deadline{at, sku})
 	first := w.heap[0].at == at
 	w.mu.Unlock()
 	if first {
@@ -76,7 +83,7 @@ func (w *wheel) due(now engine.Time, max int) (skus []string, next engine.Time) 
 			return skus, w.heap[0].at
 		}
 		d := heap.Pop(&w.heap).(deadline)
-		delete(w.known, d)
+		delete(w.again, d)
 		skus = append(skus, d.sku)
 	}
 	if len(w.heap) > 0 {
