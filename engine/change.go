@@ -50,7 +50,7 @@ func (t *Turn) ifMatch(c *Command, i int) Refusal {
 		case 0:
 			detail = fmt.Sprintf("the item exists, at sequence %d", t.scratch[i].sequence)
 		case MatchesNothing:
-			detail = fmt.Sprintf("the item is at sequence %d, which is not what the tag says", t.scratch[i].sequence)
+			detail = fmt.Sprintf("the item is at sequence %d, which is not the one asked for", t.scratch[i].sequence)
 		}
 		r := refuse(VersionConflict, "If-Match", detail)
 		r.Current = int64(t.scratch[i].sequence)

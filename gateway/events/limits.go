@@ -95,7 +95,7 @@ const (
 	// disconnectAgain is after how long connections of a token that is over are looked for again.
 	disconnectAgain = 2 * time.Second
 	// behindMax is how many bytes may wait to be written on a connection within the process; one write
-	// may go beyond. Two buffers of behindKept bytes, which have room for nearly all writes, are kept.
+	// may go beyond. Its two buffers are kept for the next bytes while they have at most behindKept.
 	// behindCloseWait bounds how long bytes are still written after the end of the connection.
 	behindMax       = 1 << 20
 	behindKept      = 2 * behindMax

@@ -61,7 +61,7 @@ func TestConditions(t *testing.T) {
 			has(t, `{"current":4}`)
 	}
 	d.refused(412, "VERSION_CONFLICT", "If-Match", "POST", "/v1/items/A/receive", receive, `If-Match: W/"4"`).
-		has(t, `{"detail":"the item is at sequence 4, which is not what the tag says"}`)
+		has(t, `{"detail":"the item is at sequence 4, which is not the one asked for"}`)
 	for _, bad := range []string{`4`, `"1","4"`, `"`} {
 		d.refused(400, "INVALID_REQUEST", "If-Match", "POST", "/v1/items/A/receive", receive, `If-Match: `+bad)
 	}
