@@ -19,7 +19,7 @@ const (
 // Run answers until it is told to stop.
 func (c *benchFloorHTTPCmd) Run(o output) error {
 	tuneRuntime()
-	work, err := c.open(c.Data)
+	work, err := c.open(c.Data, false)
 	if err != nil {
 		return err
 	}
@@ -63,5 +63,5 @@ func (c *benchFloorHTTPCmd) Run(o output) error {
 		}
 		return nil
 	}, door.Close)
-	return errors.Join(err, work.disk.close())
+	return errors.Join(err, work.close())
 }

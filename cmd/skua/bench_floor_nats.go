@@ -3,27 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/nats-io/nats.go/micro"
 
-	"github.com/skua-stock/skua/gateway/events"
 	"github.com/skua-stock/skua/gateway/natsapi"
 )
 
 // Run answers until it is told to stop.
 func (c *benchFloorNATSCmd) Run(o output) error {
 	tuneRuntime()
-	work, err := c.open(c.Data)
+	work, err := c.open(c.Data, true)
 	if err != nil {
 		return err
 	}
-	s, err := events.Embedded(events.ServerConfig{Addr: "127.0.0.1:0", Dir: c.Data, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	defer s.Shutdown()
-	nc, err := s.Connect()
+	nc, err := work.events.server.Connect()
 	if err != nil {
 		return fmt.Errorf("connect to NATS: %w", err)
 	}
@@ -52,7 +45,7 @@ func (c *benchFloorNATSCmd) Run(o output) error {
 		return fmt.Errorf("add the nats endpoints: %w", err)
 	}
 	stop := make(chan struct{})
-	err = untilTold(o, "nats", s.ClientURL(), func() error {
+	err = untilTold(o, "nats", work.events.server.ClientURL(), func() error {
 		select {
 		case err := <-failed:
 			return err
@@ -60,7 +53,7 @@ func (c *benchFloorNATSCmd) Run(o output) error {
 			return nil
 		}
 	}, func() error { close(stop); return nil })
-	return errors.Join(err, work.disk.close())
+	return errors.Join(err, work.close())
 }
 
 // reserved answers a reservation.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,9 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/skua-stock/skua/bench"
 	"github.com/skua-stock/skua/engine"
 	"github.com/skua-stock/skua/gateway"
+	"github.com/skua-stock/skua/gateway/events"
 )
 
 // TestFloorsAnswer: each does what the load asks, and says so in the way that the real thing does.
@@ -50,11 +55,60 @@ func TestFloorsAnswer(t *testing.T) {
 // TestFloorsAskForADirectory where they keep something in it, and nowhere else. That one starts without
 // is seen above.
 func TestFloorsAskForADirectory(t *testing.T) {
-	for _, flags := range [][]string{{"http", "--durable"}, {"http", "--turns", "3"}, {"nats"}, {"nats", "--durable"}} {
+	for _, flags := range [][]string{{"http", "--durable"}, {"http", "--turns", "3"}, {"nats"}, {"nats", "--durable"}, {"http", "--events", "3"}} {
 		var out bytes.Buffer
 		if code := run(append([]string{"bench", "floor"}, flags...), &out, &out); code != exitUsage || !strings.Contains(out.String(), "--data") {
 			t.Errorf("%v: exit code %d, %s", flags, code, out.String())
 		}
+	}
+}
+
+// TestFloorPublishes an event for each record that comes to the disk, each item's in order.
+func TestFloorPublishes(t *testing.T) {
+	const items, records = 7, 100
+	w, err := (&floorFlags{Events: items, Lines: 1}).open(t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.disk.await(records); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(w.events.server.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := js.OrderedConsumer(t.Context(), events.Stream, jetstream.OrderedConsumerConfig{})
+	for errors.Is(err, jetstream.ErrStreamNotFound) { // Until the outbox has made it.
+		consumer, err = js.OrderedConsumer(t.Context(), events.Stream, jetstream.OrderedConsumerConfig{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := map[string]string{}
+	for i := range records {
+		m, err := consumer.Next()
+		if err != nil {
+			t.Fatalf("event %d: %v", i, err)
+		}
+		var event struct{ Subject, Sequence string }
+		if err := json.Unmarshal(m.Data(), &event); err != nil {
+			t.Fatal(err)
+		}
+		if event.Sequence <= last[event.Subject] {
+			t.Errorf("event %d of %s has sequence %s after %s", i, event.Subject, event.Sequence, last[event.Subject])
+		}
+		last[event.Subject] = event.Sequence
+	}
+	if len(last) != items {
+		t.Errorf("events of %d items, want %d", len(last), items)
+	}
+	if err := w.close(); err != nil {
+		t.Error(err)
 	}
 }
 

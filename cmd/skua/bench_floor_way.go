@@ -30,6 +30,9 @@ const (
 	// These wait, as Skua has to: what is asleep has to be woken.
 	floorHTTPDurable = "floor: echo answering a constant after a group commit"
 	floorNATSDurable = "floor: NATS micro answering a constant after a group commit"
+	// These publish an event for each, as Skua does.
+	floorHTTPEvents = "floor: echo answering a constant after a group commit, and JetStream"
+	floorNATSEvents = "floor: NATS micro answering a constant after a group commit, and JetStream"
 	// These have a record for each operation of a batch; the last two decide on it too, and read the
 	// batch and write its answer with what the doors do that with.
 	floorHTTPBatch     = "floor: echo answering a batch with a constant after a group commit"
@@ -42,6 +45,7 @@ const (
 const (
 	floorConstant = iota
 	floorDurable
+	floorPublished
 	floorDecided
 )
 
@@ -52,7 +56,7 @@ func (f *benchFlags) floors() []contender {
 	of := func(names ...string) func(bench.Workload) bool {
 		return func(w bench.Workload) bool { return slices.Contains(names, w.Name) }
 	}
-	hot, hotOrUniform, hotUniformOrder := of("hot"), of("hot", "uniform"), of("hot", "uniform", "order")
+	hot, uniform, hotOrUniform, hotUniformOrder := of("hot"), of("uniform"), of("hot", "uniform"), of("hot", "uniform", "order")
 	lanes := func(window int) int { return min(window, f.Connections) }
 	batches := func(window int) int { return connections(window / f.Batch) }
 	const onTurn = "no actors, keys, history, snapshots"
@@ -64,11 +68,17 @@ func (f *benchFlags) floors() []contender {
 		alone(f.openFloor("nats", floorDurable), way{
 			name: floorNATSDurable, floor: wayNATS, on: "no engine", windows: []int{1, 256, 4096}, takes: hotUniformOrder, paced: true, workers: lanes,
 		}),
+		alone(f.openFloor("nats", floorPublished), way{
+			name: floorNATSEvents, floor: wayNATS, on: "no engine", windows: []int{1}, takes: uniform, paced: true, workers: lanes,
+		}),
 		alone(f.openFloor("http", floorConstant), way{
 			name: floorHTTP, floor: wayHTTP, on: "no engine, no disk", windows: []int{64}, takes: hot, workers: connections, waits: true,
 		}),
 		alone(f.openFloor("http", floorDurable), way{
 			name: floorHTTPDurable, floor: wayHTTP, on: "no engine", windows: []int{64}, takes: hot, workers: connections, waits: true,
+		}),
+		alone(f.openFloor("http", floorPublished), way{
+			name: floorHTTPEvents, floor: wayHTTP, on: "no engine", windows: []int{64}, takes: hotOrUniform, workers: connections, waits: true,
 		}),
 		alone(f.openFloor("nats", floorDurable), way{
 			name: floorNATSBatch, floor: wayNATSBatch, on: "no engine", windows: []int{80 * f.Batch}, takes: hotOrUniform, workers: lanes,
@@ -105,6 +115,8 @@ func (f *benchFlags) openFloor(door string, does int) opener {
 		switch does {
 		case floorDurable:
 			args = append(args, "--durable")
+		case floorPublished:
+			args = append(args, "--events", strconv.Itoa(w.SKUs))
 		case floorDecided:
 			args = append(args, "--turns", strconv.Itoa(w.SKUs))
 		}
@@ -123,7 +135,7 @@ func (s *floorSite) target(way string, window int) (*bench.Target, func(), error
 	}
 	var err error
 	switch way {
-	case floorHTTP, floorHTTPDurable:
+	case floorHTTP, floorHTTPDurable, floorHTTPEvents:
 		d, err = bench.NewHTTP(s.http, connections(window), 1, false)
 	case floorHTTPBatch, floorHTTPBatchTurn:
 		d, err = bench.NewHTTP(s.http, connections(window/s.flags.Batch), s.flags.Batch, false)

@@ -56,7 +56,7 @@ func TestLoads(t *testing.T) {
 			"in process, batches, events, 8192: 1 of 2s",
 			floorNATS + ", 256: 1 of 2s", floorNATS + ", 4096: 1 of 2s",
 			floorNATSDurable + ", 256: 1 of 2s", floorNATSDurable + ", 4096: 1 of 2s",
-			floorHTTP + ", 64: 1 of 2s", floorHTTPDurable + ", 64: 1 of 2s",
+			floorHTTP + ", 64: 1 of 2s", floorHTTPDurable + ", 64: 1 of 2s", floorHTTPEvents + ", 64: 1 of 2s",
 			floorNATSBatch + ", 8000: 1 of 2s", floorNATSBatchTurn + ", 8000: 1 of 2s",
 			floorHTTPBatch + ", 3200: 1 of 2s", floorHTTPBatchTurn + ", 3200: 1 of 2s",
 			floorLog + ", 1024: 1 of 2s", floorLog + ", 8192: 1 of 2s", floorPlain + ", 8192: 1 of 2s", floorTurns + ", 8192: 1 of 2s",
@@ -69,6 +69,7 @@ func TestLoads(t *testing.T) {
 		{"one client and the open loop have a floor", "uniform", []string{"--ways", "floors"}, []string{
 			floorNATSDurable + ", 1: 1 of 2s", floorNATSDurable + ", 256: 1 of 2s", floorNATSDurable + ", 4096: 1 of 2s",
 			fmt.Sprintf("%s, %d: 1 of 2s", floorNATSDurable, openWindow),
+			floorNATSEvents + ", 1: 1 of 2s", fmt.Sprintf("%s, %d: 1 of 2s", floorNATSEvents, openWindow), floorHTTPEvents + ", 64: 1 of 2s",
 			floorNATSBatch + ", 8000: 1 of 2s", floorNATSBatchTurn + ", 8000: 1 of 2s",
 			floorHTTPBatch + ", 3200: 1 of 2s", floorHTTPBatchTurn + ", 3200: 1 of 2s",
 			floorPlain + ", 8192: 1 of 2s", floorTurns + ", 8192: 1 of 2s", floorTurn + ", 1024: 1 of 2s", floorTurn + ", 8192: 1 of 2s",
@@ -85,7 +86,7 @@ func TestLoads(t *testing.T) {
 		}},
 		{"quick, but", "hot", []string{"--quick", "--length", "1s", "--runs", "2", "--ways", "http,floors"}, []string{
 			"HTTP, 64: 2 of 1s", floorNATS + ", 4096: 2 of 1s", floorNATSDurable + ", 4096: 2 of 1s",
-			floorHTTP + ", 64: 2 of 1s", floorHTTPDurable + ", 64: 2 of 1s",
+			floorHTTP + ", 64: 2 of 1s", floorHTTPDurable + ", 64: 2 of 1s", floorHTTPEvents + ", 64: 2 of 1s",
 			floorNATSBatch + ", 8000: 2 of 1s", floorNATSBatchTurn + ", 8000: 2 of 1s",
 			floorHTTPBatch + ", 3200: 2 of 1s", floorHTTPBatchTurn + ", 3200: 2 of 1s",
 			floorLog + ", 8192: 2 of 1s", floorPlain + ", 8192: 2 of 1s", floorTurns + ", 8192: 2 of 1s", floorTurn + ", 8192: 2 of 1s",

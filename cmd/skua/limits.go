@@ -35,6 +35,8 @@ const (
 	// table of keys begins; a power of two.
 	floorHoldsPage   = 4096
 	floorKeysAtFirst = 1 << 16
+	// floorLookEvery is how often what publishes looks whether there is more on disk.
+	floorLookEvery = time.Millisecond
 	// floorCutEvery is how often the log lets go what is durable.
 	floorCutEvery = 100 * time.Millisecond
 )
