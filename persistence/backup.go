@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,22 @@ import (
 
 // ErrBackupRunning is the answer when there is a backup under way already.
 var ErrBackupRunning = errors.New("a backup is running already")
+
+// errInData is for a backup that would be lost with what it is a backup of.
+var errInData = errors.New("it is inside the data directory")
+
+// inside reports whether a path is a directory or in it. Links are not followed.
+func inside(path, dir string) bool {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return false // It cannot be said; the worst is an odd place.
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
 
 // backups is the one backup of a store that may be running.
 type backups struct {
@@ -50,6 +67,9 @@ func (s *Store) Backup(ctx context.Context, to string) (b *Backup, err error) {
 		return nil, ErrBackupRunning
 	}
 	defer s.backups.running.Unlock()
+	if inside(to, s.dir) {
+		return nil, fmt.Errorf("back up to %s: %w: %s", to, errInData, s.dir)
+	}
 	fsys := s.o.FS
 	if _, err := fsys.Stat(to); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(fmt.Errorf("back up to %s: %w", to, fs.ErrExist), err)

@@ -348,6 +348,11 @@ func TestBackupOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, within := range []string{dataDir, dataDir + "/backup", dataDir + "/./x/../state"} {
+		if _, err := BackupOf(t.Context(), dataDir, within, small(fsys)); !errors.Is(err, errInData) {
+			t.Errorf("a backup to %s: %v", within, err)
+		}
+	}
 	whole := dump(t, fsys, backupDir)
 	if _, err := Open(backupDir, small(fsys)); !errors.Is(err, ErrIsBackup) {
 		t.Errorf("a backup was opened: %v", err)

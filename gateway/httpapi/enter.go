@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -16,7 +17,24 @@ func (s *Server) enter(x *exchange, o *gateway.Operation) *gateway.Problem {
 	if o == nil {
 		return nil
 	}
-	return s.admit(x, o.Scopes())
+	if p := s.admit(x, o.Scopes()); p != nil {
+		return p
+	}
+	if o == gateway.ListItems || o == gateway.HistoryOf {
+		return nil // They read their own.
+	}
+	return x.takesNoParameter()
+}
+
+// takesNoParameter refuses a query: who asks for a change with ?if_match=3 does not want it made without.
+func (x *exchange) takesNoParameter() *gateway.Problem {
+	if x.Request().URL.RawQuery == "" {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.QueryParams())) {
+		return gateway.Invalid(cut(name), "the operation takes no parameter %.100q", name)
+	}
+	return nil
 }
 
 // admit finds who sent a request, and whether he has one of the scopes.

@@ -174,8 +174,13 @@ func TestMalformed(t *testing.T) {
 		{"/v1/events?location=..", "location"},
 		{"/v1/events?x=1", "x"},
 		{"/v1/events?sku=a&sku=b", "sku"},
+		{"/v1/items/A?limit=3", "limit"},
+		{"/v1/items/A?y&x=1", "x"},
 	} {
 		d.refused(400, "INVALID_REQUEST", c.field, "GET", c.path, "")
+	}
+	for _, path := range []string{"/v1/items/A/receive", "/v1/reservations", "/v1/batch"} {
+		d.refused(400, "INVALID_REQUEST", "if_match", "POST", path+"?if_match=7", `{"location":"main","quantity":1}`)
 	}
 	d.refused(400, "INVALID_REQUEST", "Last-Event-ID", "GET", "/v1/events", "", "Last-Event-ID: zzz")
 }
