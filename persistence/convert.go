@@ -256,10 +256,23 @@ func (s *Store) look() {
 }
 
 // LogBytes is how large the log is, in bytes.
-func (s *Store) LogBytes() int64 {
+func (s *Store) LogBytes() int64 { return s.logBytesAfter(0) }
+
+// Overdue reports whether the next snapshot should not wait: so much of the log is kept until then that a start
+// would take long over it (an eighth of what the log may have, 1 GiB by default), or changes are refused, which
+// it may end.
+func (s *Store) Overdue() bool {
+	kept := min(s.safe.Load(), s.readThrough())
+	return s.refusal.Load() != nil || s.logBytesAfter(kept) > s.o.LogBytesMax/overdueShare
+}
+
+// logBytesAfter is how large the segments with records after one are, in bytes.
+func (s *Store) logBytesAfter(index uint64) int64 {
 	var n int64
 	for _, seg := range s.wal.Segments() {
-		n += seg.Bytes
+		if seg.Last > index || index == 0 {
+			n += seg.Bytes
+		}
 	}
 	return n
 }

@@ -70,6 +70,9 @@ func TestAReaderLags(t *testing.T) {
 		var read atomic.Uint64
 		d.store.KeepLog("reader", read.Load)
 		d.store.KeepLog("another", func() uint64 { return 1 << 60 })
+		if d.store.Overdue() {
+			t.Error("a snapshot is overdue of nothing")
+		}
 		for i := 0; d.store.Accepting() == nil; i++ {
 			if i > 100 {
 				t.Fatalf("the log has %d bytes, and nothing is refused", d.store.LogBytes())
@@ -83,6 +86,9 @@ func TestAReaderLags(t *testing.T) {
 		if oldest, _ := d.store.Bounds(); oldest != 1 {
 			t.Errorf("the log begins at %d, the reader has read nothing", oldest)
 		}
+		if !d.store.Overdue() {
+			t.Error("changes are refused, and no snapshot is overdue")
+		}
 		read.Store(d.store.Durable())
 		time.Sleep(time.Second)
 		if oldest, _ := d.store.Bounds(); oldest != 1 {
@@ -93,6 +99,9 @@ func TestAReaderLags(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if err := d.store.Accepting(); err != nil {
 			t.Errorf("still refused although the reader has caught up: %v", err)
+		}
+		if d.store.Overdue() {
+			t.Error("nothing is kept for a snapshot, and one is overdue")
 		}
 		if oldest, _ := d.store.Bounds(); oldest == 1 {
 			t.Error("the log was not cut")

@@ -20,6 +20,8 @@ const (
 	// LogBytesMaxDefault is how large the log may grow, in bytes, because something that reads it
 	// lags; above it new changes are refused.
 	LogBytesMaxDefault = 8 << 30
+	// overdueShare is which part of that makes the next snapshot overdue, when it is kept until then.
+	overdueShare = 8
 	// LogKeepDefault is how much of the log, in bytes, is kept although nothing needs it, so that
 	// event streams can resume.
 	LogKeepDefault = 256 << 20

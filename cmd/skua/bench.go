@@ -30,7 +30,7 @@ type benchCmd struct {
 type benchFlags struct {
 	Length        time.Duration `help:"Length of one run." default:"5s"`
 	Warmup        time.Duration `help:"Time before it that does not count." default:"500ms"`
-	SnapshotEvery time.Duration `help:"How often what changed is written to the snapshots; a server does so every 10 s too." default:"10s"`
+	SnapshotEvery time.Duration `help:"How often what changed is written to the snapshots; more often than a server does by itself." default:"10s"`
 	Connections   int           `help:"Connections of the load over NATS." default:"2"`
 	Batch         int           `help:"Operations in a batch." default:"100"`
 	Dir           string        `help:"Where the data of the runs goes; removed afterwards." default:"" placeholder:"DIR"`

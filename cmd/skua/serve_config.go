@@ -32,7 +32,7 @@ type serveCmd struct {
 	NATSNKey  string `name:"nats-nkey" help:"File with the NKEY seed for the server of --nats." placeholder:"FILE"`
 	NATSCA    string `name:"nats-ca" help:"PEM file of the authorities to trust for the server of --nats." placeholder:"FILE"`
 
-	SnapshotEvery time.Duration `help:"How often what changed is written to the snapshots." default:"10s"`
+	SnapshotEvery time.Duration `help:"How often what changed is written to the snapshots; every 10 s while an eighth of what the log may have waits for it." default:"1m"`
 	Partitions    int           `help:"Partitions of a new data directory; fixed from then on." default:"64"`
 	IdleAfter     time.Duration `help:"Passivate items that were not used for so long." default:"10m"`
 	Resident      int           `help:"Items kept in memory; beyond, the least recently used are passivated." default:"4000000"`

@@ -20,8 +20,13 @@ import (
 
 // The defaults of Config.
 const (
-	// SnapshotEveryDefault is how often what changed is written to the snapshots.
-	SnapshotEveryDefault = 10 * time.Second
+	// SnapshotEveryDefault is how often what changed is written to the snapshots. Many items change often, and
+	// are written once for all their changes.
+	SnapshotEveryDefault = time.Minute
+	// SnapshotLeast is what lies between two snapshots at the least when the log grows so fast that the next is
+	// overdue before its time, which is looked at every overdueEvery.
+	SnapshotLeast = 10 * time.Second
+	overdueEvery  = time.Second
 	// headWait bounds how long a reader of history waits for the item's turn.
 	headWait = 10 * time.Second
 )
@@ -86,21 +91,28 @@ func Open(cfg Config) (*Node, error) {
 // saveShare is what part of the time between two snapshots one may take in order to be gentle.
 const saveShare = 2
 
-// save writes snapshots from time to time.
+// save writes snapshots from time to time, and when one is overdue.
 func (n *Node) save(every time.Duration) {
-	tick := time.NewTicker(every)
+	tick, look := time.NewTicker(every), time.NewTicker(overdueEvery)
 	defer tick.Stop()
+	defer look.Stop()
+	last := time.Now()
 	for !n.stopped() { // The end and a tick may have come together.
 		select {
 		case <-n.stop:
 			return
 		case <-tick.C:
+		case <-look.C:
+			if time.Since(last) < SnapshotLeast || !n.Store.Overdue() {
+				continue
+			}
 		}
 		n.pace("save")()
 		if n.stopped() {
 			return
 		}
-		if err := n.SaveGently(context.Background(), every/saveShare, n.stop); err != nil {
+		last = time.Now()
+		if err := n.SaveGently(context.Background(), min(every, SnapshotLeast)/saveShare, n.stop); err != nil {
 			n.logger.Error("snapshot", "error", err)
 		}
 	}

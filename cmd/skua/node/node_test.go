@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -92,4 +93,39 @@ func TestLifeAcrossARestart(t *testing.T) {
 	if err := n.Shut(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestOverdue: when the log grows fast, a snapshot does not wait for its time, but does not follow the one
+// before at once either.
+func TestOverdue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, err := Open(Config{Dir: "data", SnapshotEvery: time.Hour, Store: persistence.Options{
+			FS: vfs.NewMem(), SegmentBytes: 64 << 10, LogKeep: 1, CacheBytes: 1 << 20, KeyBytes: 1 << 20, LogBytesMax: 1 << 20,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, n, engine.Command{Op: engine.OpPutItem, SKU: "S", Key: "put"})
+		for round := range 2 {
+			for i := 0; !n.Store.Overdue(); i++ {
+				must(t, n, engine.Command{Op: engine.OpReceive, SKU: "S", Location: "main", Quantity: 1, Key: fmt.Sprint(round, " ", i)})
+			}
+			if err := n.Store.Accepting(); err != nil {
+				t.Fatalf("it is overdue only when it is too late: %v", err)
+			}
+			time.Sleep(SnapshotLeast - 7*overdueEvery)
+			synctest.Wait()
+			if !n.Store.Overdue() {
+				t.Errorf("round %d: a snapshot came at once", round)
+			}
+			time.Sleep(SnapshotLeast)
+			synctest.Wait()
+			if n.Store.Overdue() {
+				t.Errorf("round %d: no snapshot came", round)
+			}
+		}
+		if err := n.Shut(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
