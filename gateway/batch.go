@@ -93,15 +93,13 @@ func (b *batch) another() *member {
 func (b *batch) clear() {
 	for _, m := range b.members {
 		m.message.Reset()
-		lines, skus := m.message.lines, m.skus
-		if cap(lines) > memberLinesMax {
-			lines = nil
+		if cap(m.message.lines) > memberLinesMax {
+			m.message.lines = nil
 		}
-		if cap(skus) > memberLinesMax {
-			skus = nil
+		if clear(m.skus); cap(m.skus) > memberLinesMax {
+			m.skus = nil
 		}
-		clear(skus)
-		*m = member{message: Message{lines: lines}, skus: skus[:0]}
+		m.operation, m.problem, m.skus, m.from, m.to = nil, nil, m.skus[:0], 0, 0
 	}
 	b.members = nil
 }
