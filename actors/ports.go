@@ -42,7 +42,7 @@ type Snapshots interface {
 	// through is zero, and the index of its last record. A SKU that is no item has an empty stock.
 	// saved is the snapshot's own note on the SKU, to be given back to Save; nil for most.
 	Load(sku string, through uint64) (s *engine.Stock, last uint64, saved any, err error)
-	// Save writes an image, once the log is durable through last.
+	// Save writes an image. The log is durable through last, which is the image's last record.
 	Save(im *engine.Image, last uint64, saved any) (any, error)
 	// Commit makes what was saved survive a crash: recovery starts after through from then on.
 	Commit(through uint64) error

@@ -238,8 +238,13 @@ func (s *System) saveOne(k *capture, failed error) error {
 }
 
 // write hands an image to the snapshots. A SKU whose creation was fenced is no item, and is not
-// written; an image from before a fence would be news to the stock that was read since.
+// written; an image from before a fence would be news to the stock that was read since. What is not
+// in the log for good must not be in a snapshot, for a crash would leave it there; the wait for that
+// is before the lock, since a fence wants it meanwhile.
 func (c *cell) write(k *capture) error {
+	if err := c.sys().awaitDurable(k.last); err != nil {
+		return err
+	}
 	c.saveMu.Lock()
 	defer c.saveMu.Unlock()
 	if c.reloads != k.reloads {
@@ -254,6 +259,22 @@ func (c *cell) write(k *capture) error {
 	}
 	return err
 }
+
+// awaitDurable waits until the log is durable through an index.
+func (s *System) awaitDurable(index uint64) error {
+	if s.wal.Durable() >= index {
+		return nil
+	}
+	w := make(durably, 1)
+	s.wal.Await(index, w)
+	return <-w
+}
+
+// durably is a Waiter that a goroutine waits for.
+type durably chan error
+
+// Durable implements Waiter.
+func (w durably) Durable(err error) { w <- err }
 
 // cells lists the cells that a condition holds for.
 func (s *System) cells(want func(*cell) bool) []*cell {

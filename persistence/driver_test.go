@@ -277,6 +277,9 @@ func (d *driver) trySave() error {
 			var im engine.Image
 			for it.stock.Capture(&im, 1+d.rng.IntN(20)) {
 			}
+			if err := d.store.waitDurable(it.last); err != nil {
+				return err
+			}
 			note, err := d.store.Save(&im, it.last, it.note)
 			if err != nil {
 				return err

@@ -268,11 +268,9 @@ func only(r *engine.Record, stock *engine.Stock) []*engine.Stock {
 	return stocks
 }
 
-// Save writes an image of an item, once the log is durable through its last record.
+// Save writes an image of an item. The log must be durable through its last record, for a crash would
+// leave the item ahead of the log otherwise.
 func (s *Store) Save(im *engine.Image, last uint64, note any) (any, error) {
-	if err := s.waitDurable(last); err != nil {
-		return nil, err
-	}
 	n, _ := note.(*snapshot.Note)
 	next, err := s.snapshots.Save(im, last, n)
 	if err != nil {

@@ -184,7 +184,7 @@ var mutants = []mutant{
 	// The store.
 	{
 		name: "snapshot-above-watermark", what: "a snapshot does not wait for the log",
-		file: "persistence/store.go", old: "	if err := s.waitDurable(last); err != nil {\n", new: "	if err := s.waitDurable(0); err != nil {\n",
+		file: "actors/save.go", old: "	if err := c.sys().awaitDurable(k.last); err != nil {\n", new: "	if err := c.sys().awaitDurable(0); err != nil {\n",
 		by: nodeCrash, quick: true,
 	},
 	{
