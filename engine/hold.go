@@ -73,6 +73,8 @@ const (
 	holdsPage = 256
 	// roomAtFirst is for how many holds an item gets memory with its first; a power of two.
 	roomAtFirst = 4
+	// holdsTouched is how many holds there are to a page of the system's memory.
+	holdsTouched = 4096 / 64
 	// linesPage is how many holds' lines a page has.
 	linesPage = 8
 	// holdsSearched is how many holds are found by looking through few; more have an index.
@@ -163,7 +165,11 @@ func (hs *holds) grow() {
 	}
 	more := hs.extra()
 	if page, _ := pageOf(hs.used); page == len(more.pages) {
-		more.pages = append(more.pages, make([]hold, roomAtFirst<<min(page, pagesBelow)))
+		fresh := make([]hold, roomAtFirst<<min(page, pagesBelow))
+		for i := 0; i < len(fresh); i += holdsTouched {
+			fresh[i].nonce = 0 // Memory that is read ahead before it is written is faulted in twice.
+		}
+		more.pages = append(more.pages, fresh)
 	}
 }
 

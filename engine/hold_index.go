@@ -100,13 +100,21 @@ func (x *holdIndex) put(hs *holds, nonce uint64, at place) bool {
 }
 
 // begin makes the first page.
-func (x *holdIndex) begin() { x.pages = []indexPage{{slots: make([]indexSlot, indexSlotsMin)}} }
+func (x *holdIndex) begin() { x.pages = []indexPage{{slots: freshSlots(indexSlotsMin)}} }
+
+// freshSlots makes slots, at most a page of the system's memory. It writes to them first, since memory
+// that is read before it is written is faulted in twice.
+func freshSlots(n int) []indexSlot {
+	slots := make([]indexSlot, n)
+	slots[0] = indexSlot{}
+	return slots
+}
 
 // widen makes the page of a hash larger, or two of it.
 func (x *holdIndex) widen(h uint32) {
 	p := x.page(h)
 	if len(p.slots) < indexSlotsMax {
-		larger := indexPage{slots: make([]indexSlot, 2*len(p.slots))}
+		larger := indexPage{slots: freshSlots(2 * len(p.slots))}
 		for _, s := range p.slots {
 			if s.place != 0 {
 				larger.add(s)
@@ -146,7 +154,7 @@ func (p *indexPage) split() (later indexPage) {
 	clear(p.slots)
 	bits := p.bits
 	p.used, p.bits = 0, bits+1
-	later = indexPage{slots: make([]indexSlot, indexSlotsMax), bits: bits + 1}
+	later = indexPage{slots: freshSlots(indexSlotsMax), bits: bits + 1}
 	for _, s := range all {
 		switch {
 		case s.place == 0:

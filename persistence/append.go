@@ -124,7 +124,7 @@ func (s *Store) Accepting() error {
 	if r := s.refusal.Load(); r != nil {
 		return *r
 	}
-	if s.wal.Last()-s.wal.Durable() > pendingUnasked && s.wal.Pending() > PendingBytesSoft {
+	if s.wal.Behind() {
 		return fmt.Errorf("%w: the disk is behind", engine.ErrOverloaded)
 	}
 	return nil

@@ -10,8 +10,6 @@ const (
 	// PendingBytesSoft is how many bytes may wait for the disk before new changes are refused.
 	// What was admitted before still fits below the log's own, hard limit.
 	PendingBytesSoft = 64 << 20
-	// pendingUnasked is how many records may wait without their bytes being counted.
-	pendingUnasked = 512
 	// pendingBytesHard is the log's own limit, which admission keeps out of reach.
 	pendingBytesHard = 4 << 30
 	// DiskReserveDefault is how much of the disk, in bytes, is left free: below it new changes are

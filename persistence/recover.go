@@ -28,7 +28,7 @@ func (s *Store) recover() error {
 		return err
 	}
 	s.wal, err = wal.Open(s.o.FS.PathJoin(s.dir, logDir), wal.Options{
-		FS: s.o.FS, SegmentBytes: s.o.SegmentBytes, PendingBytesMax: pendingBytesHard,
+		FS: s.o.FS, SegmentBytes: s.o.SegmentBytes, PendingBytesMax: pendingBytesHard, PendingBytesSoft: PendingBytesSoft,
 		Recover: r.replay, Recovered: r.finish, OnFailure: s.o.OnFailure, OnGroup: s.metrics.group, Logger: s.o.Logger,
 		Random: s.o.Random, Pace: s.o.Pace,
 	})

@@ -132,7 +132,7 @@ func (l *Log) publish(s *segment, g *group) {
 
 	l.mu.Lock()
 	l.durable.Store(g.last)
-	l.unsynced -= int64(len(g.buf))
+	l.count(-int64(len(g.buf)))
 	l.inflight = nil
 	l.wakeTails()
 	l.mu.Unlock()

@@ -55,6 +55,9 @@ type Options struct {
 	// answers ErrOverloaded. PendingBytesMaxDefault by default.
 	PendingBytesMax int64
 
+	// PendingBytesSoft is above how many such bytes Behind says so; PendingBytesMax by default.
+	PendingBytesSoft int64
+
 	// Recover is called by Open, in order, for every record that the log holds, in the same pass
 	// that validates it. The record is only valid during the call. An error ends Open.
 	Recover func(index uint64, record []byte) error
@@ -102,6 +105,9 @@ func (o *Options) ensureDefaults() {
 	}
 	if o.PendingBytesMax == 0 {
 		o.PendingBytesMax = PendingBytesMaxDefault
+	}
+	if o.PendingBytesSoft == 0 {
+		o.PendingBytesSoft = o.PendingBytesMax
 	}
 	if o.First == 0 {
 		o.First = 1
@@ -157,6 +163,7 @@ func (o *Options) validate() error {
 // committer alone writes to segment files, so active and the fields after it need no lock.
 type Log struct {
 	dir        string
+	behind     atomic.Bool // unsynced is above the soft limit; stored under mu, and only when that changes
 	o          Options
 	groupBytes int // GroupBytesMax, or less if segments are small
 
@@ -228,7 +235,7 @@ func (l *Log) Append(record []byte, w Waiter) (uint64, error) {
 		g.wait(index, w)
 	}
 	l.last.Store(index)
-	l.unsynced += int64(len(g.buf) - before)
+	l.count(int64(len(g.buf) - before))
 	asleep := l.idle
 	l.idle = false
 	l.mu.Unlock()
