@@ -8,6 +8,7 @@ import (
 // Row is one line of a comparison: what a workload took on a way in, with so many in flight.
 type Row struct {
 	Workload string `json:"workload"`
+	SKUs     int    `json:"skus"`
 	// Way is the way in, or the name of the peer.
 	Way  string `json:"way"`
 	Peer bool   `json:"peer,omitempty"`

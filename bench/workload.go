@@ -61,27 +61,6 @@ func Find(name string) (Workload, error) {
 // to remember which they are.
 func (w Workload) Steps() bool { return w.Confirmed+w.Released > 0 }
 
-// Says describes the workload in a few words.
-func (w Workload) Says() string {
-	switch w.Name {
-	case "uniform":
-		return "reserve one unit of one of 100,000 SKUs"
-	case "hot":
-		return "reserve one unit, always of the same SKU"
-	case "zipf":
-		return "reserve one unit of one of 100,000 SKUs, by popularity (Zipf, exponent 1.1)"
-	case "order":
-		return "reserve one unit each of 3 of 100,000 SKUs, all or nothing"
-	case "life":
-		return "reserve; then 60 % are confirmed and fulfilled, 25 % released, 15 % expire"
-	case "read":
-		return "read one of 100,000 SKUs with its levels"
-	case "mixed":
-		return "60 % reserve, 15 % confirm or fulfil, 10 % release, 15 % read"
-	}
-	return ""
-}
-
 // Stock is how many units an item begins with: more than any run takes.
 const Stock = 1 << 40
 

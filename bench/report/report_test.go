@@ -29,7 +29,7 @@ func sample() *Report {
 		}
 	}
 	row := func(workload, way string, peer bool, rate, p50 float64) bench.Row {
-		return bench.Row{Workload: workload, Way: way, Peer: peer, InFlight: 256, Runs: 3, Result: result(rate, p50), Lowest: rate / 2, Highest: 2 * rate}
+		return bench.Row{Workload: workload, SKUs: 100_000, Way: way, Peer: peer, InFlight: 256, Runs: 3, Result: result(rate, p50), Lowest: rate / 2, Highest: 2 * rate}
 	}
 	open := row("uniform", "NATS", false, 20_000, 300)
 	open.Offered = 20_000

@@ -23,7 +23,16 @@ type benchCompareCmd struct {
 	Runs      int           `help:"Runs of each, one of all before the next of any; the median by CPU time is shown." default:"3"`
 	Brief     time.Duration `help:"Length of the one run of what is measured briefly: the peers, and of Skua all but the uniform and hot workloads over inprocess-batch, nats, nats-batch and http. 0 is all at length." default:"2s"`
 	InFlight  []int         `help:"Operations in flight, instead of those of each way." placeholder:"N"`
+	Items     int           `help:"Items, instead of the 100,000 of all workloads but hot." placeholder:"N"`
 	Rate      float64       `help:"Operations a second of the open loop, which is run with the uniform workload; 0 is none." default:"20000"`
+}
+
+// Validate refuses what makes no sense.
+func (c *benchCompareCmd) Validate() error {
+	if c.Items != 0 && (c.Items < itemsMin || c.Items > itemsMax) {
+		return fmt.Errorf("--items must be between %d and %d", itemsMin, itemsMax)
+	}
+	return c.benchFlags.Validate()
 }
 
 // openWindow is how many operations may be in flight in an open loop.
@@ -97,6 +106,9 @@ func (c *benchCompareCmd) measure(ctx context.Context, o output, dir string) ([]
 		w, err := bench.Find(name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", errUsage, err)
+		}
+		if c.Items > 0 && w.SKUs > 1 {
+			w.SKUs = c.Items
 		}
 		workloads = append(workloads, w)
 		for _, con := range contenders {

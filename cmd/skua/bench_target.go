@@ -47,7 +47,7 @@ type way struct {
 // row is what a load on the way took.
 func (w *way) row(l load, res *bench.Result) *bench.Row {
 	return &bench.Row{
-		Workload: l.workload.Name, Way: w.name, Peer: w.peer != nil, Lossy: w.peer != nil && w.peer.Lossy, Floor: w.floor,
+		Workload: l.workload.Name, SKUs: l.workload.SKUs, Way: w.name, Peer: w.peer != nil, Lossy: w.peer != nil && w.peer.Lossy, Floor: w.floor,
 		On: w.on, InFlight: l.window, Result: res,
 	}
 }
