@@ -112,6 +112,36 @@ func TestABatchComesAgain(t *testing.T) {
 	b.close()
 }
 
+// A batch is refused whole when a key of it is another command's, whatever the keys beside it were used for.
+func TestABatchWithAKeyOfAnotherCommand(t *testing.T) {
+	g := newGround(t, true)
+	b := start(t, g)
+	b.stocked("A", 5)
+	b.stocked("B", 5)
+	b.must(receive("A", 1, "1"))
+	b.must(receive("B", 1, "2"))
+	for name, tc := range map[string]struct {
+		second engine.Command
+		want   [2]engine.Code
+	}{
+		"the other is known":   {receive("B", 2, "2"), [2]engine.Code{engine.LinkedLineFailed, engine.IdempotencyKeyParameterMismatch}},
+		"the other is new":     {receive("B", 2, "3"), [2]engine.Code{engine.IdempotencyKeyParameterMismatch, engine.LinkedLineFailed}},
+		"both were used apart": {receive("B", 1, "2"), [2]engine.Code{}},
+	} {
+		for i, a := range <-b.batch(receive("A", 1, "1"), tc.second) {
+			if a.Refusal.Code != tc.want[i] || a.Replayed != (tc.want[i] == engine.NotRefused) {
+				t.Errorf("%s: operation %d: %+v", name, i, a)
+			}
+		}
+	}
+	for _, sku := range []string{"A", "B"} {
+		if n := b.must(get(sku)).Item.Levels[0].OnHand; n != 6 {
+			t.Errorf("%d of %s are on hand", n, sku)
+		}
+	}
+	b.close()
+}
+
 // mistaken is a memory that finds the key of every command in the first record, where no key is:
 // as a table of hashes does once in very many keys.
 type mistaken struct {

@@ -328,8 +328,8 @@ func (v *visit) home(cmd *engine.Command) string {
 	panic("actors: a visit leaves out the SKUs of its command")
 }
 
-// replay looks at the records that the keys of a visit were found in. When all keys are there the
-// commands are answered as the first time. When none is, they were found by mistake, or their
+// replay looks at the records that the keys of a visit were found in. When all keys are there, with these
+// commands, they are answered as the first time. When none is, they were found by mistake, or their
 // records are not kept any more, and the visit starts over. A batch of which only some are there is
 // another batch under used keys.
 func (v *visit) replay(found []uint64) {
@@ -361,10 +361,27 @@ func (v *visit) replay(found []uint64) {
 		v.advance()
 		return
 	case len(v.cmds):
+		v.refuseBeside()
 	default:
 		v.refuseReuse(found)
 	}
 	v.Durable(nil)
+}
+
+// refuseBeside refuses what was found with its command, where a key beside it was another command's.
+func (v *visit) refuseBeside() {
+	refused := func(i int) bool { return v.answerOf(i).Refusal.Refused() }
+	refusals := 0
+	for i := range v.cmds {
+		if refused(i) {
+			refusals++
+		}
+	}
+	for i, cmd := range v.cmds {
+		if refusals > 0 && !refused(i) {
+			*v.answerOf(i) = linkedLineFailed(cmd.Op)
+		}
+	}
 }
 
 // mistaken notes that a command's key is not in a record.
