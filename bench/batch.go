@@ -98,7 +98,7 @@ func NewNATSBatch(url string, conns, size int, tell bool) (*NATSBatch, error) {
 	for range conns {
 		l := &natsBatchLane{tell: tell, size: size, next: &batch{}}
 		var err error
-		if l.wire, err = dialNATS(url, l.answer); err != nil {
+		if l.wire, err = dialNATS(url, l.answer, l.lost); err != nil {
 			d.Close()
 			return nil, err
 		}
@@ -133,6 +133,9 @@ func (l *natsBatchLane) Start(c *engine.Command, done func(error)) {
 	l.mu.Unlock()
 	l.send(full)
 }
+
+// lost ends what waits for an answer.
+func (l *natsBatchLane) lost(err error) { l.wait.each(func(n int) { l.answer(n, nil, err) }) }
 
 func (l *natsBatchLane) Flush() {
 	l.mu.Lock()

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/skua-stock/skua/engine"
@@ -25,6 +26,7 @@ func (c call) end(answer []byte, tell bool, err error) {
 type table[C any] struct {
 	mu   sync.Mutex
 	all  []C
+	busy []bool // which of all wait
 	free []int
 }
 
@@ -32,23 +34,35 @@ func (t *table[C]) put(c C) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.free) == 0 {
-		t.all = append(t.all, c)
+		t.all, t.busy = append(t.all, c), append(t.busy, true)
 		return len(t.all) - 1
 	}
 	i := t.free[len(t.free)-1]
 	t.free = t.free[:len(t.free)-1]
-	t.all[i] = c
+	t.all[i], t.busy[i] = c, true
 	return i
+}
+
+// each calls f with the number of every call that waits.
+func (t *table[C]) each(f func(i int)) {
+	t.mu.Lock()
+	busy := slices.Clone(t.busy)
+	t.mu.Unlock()
+	for i, waits := range busy {
+		if waits {
+			f(i)
+		}
+	}
 }
 
 // take removes a call. ok is false when there is none of that number.
 func (t *table[C]) take(i int) (c C, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if i < 0 || i >= len(t.all) {
+	if i < 0 || i >= len(t.all) || !t.busy[i] {
 		return c, false
 	}
-	c = t.all[i]
+	c, t.busy[i] = t.all[i], false
 	t.free = append(t.free, i)
 	return c, true
 }

@@ -18,11 +18,15 @@ type Cost struct {
 	Allocs float64 `json:"allocs,omitempty"`
 	// Written is bytes an operation that reached the data's disk, from whatever process.
 	Written float64 `json:"bytes_written,omitempty"`
-	// Peak is the most memory that the server had since it started, in bytes. Of a server of several
-	// processes, which share memory, it is what they had together at the end.
+	// Peak is the most memory that the server had in the run, in bytes, with what runs before left it. Of a
+	// server of several processes, which share memory, it is what they had together at the end. Zero is not
+	// known.
 	Peak int64 `json:"peak_bytes,omitempty"`
-	// Lag is how many changes were not published when the run ended.
+	// Lag is how many events were not published when the run ended.
 	Lag int64 `json:"lag,omitempty"`
+	// Published is which share of the events that the time that counts brought was published in it; the rest
+	// is published later, and the CPU time that takes is not in the figures. It is one where there are none.
+	Published float64 `json:"published"`
 	// Snapshots is how many were completed in the time that counts.
 	Snapshots int `json:"snapshots,omitempty"`
 }
@@ -34,7 +38,7 @@ func (c *Cost) CPU() float64 { return c.ServerCPU + c.ClientCPU }
 type reading struct {
 	server, client   time.Duration
 	mallocs, written int64
-	lag              int64
+	lag, published   int64
 }
 
 // Measure does a plan and says what it took.
@@ -48,16 +52,16 @@ func Measure(ctx context.Context, t *Target, p Plan) (*Result, error) {
 	disk := DiskOf(t.Dir)
 	saves := saves{saved: t.Saved}
 	p.Progress = saves.watch(p.Progress)
+	peak := t.forgetPeak()
 	var at [2]reading
 	var failed error
 	r, err := Run(ctx, t.Driver, p, func(begins bool) {
-		i := 1
 		if begins {
-			i = 0
+			saves.look()
+			failed = errors.Join(failed, t.tell(&at[0]), t.spent(&at[0], disk))
+			return
 		}
-		var err error
-		at[i], err = t.read(disk)
-		failed = errors.Join(failed, err)
+		failed = errors.Join(failed, t.spent(&at[1], disk), t.tell(&at[1]))
 		saves.look()
 	})
 	if t.Told != nil {
@@ -75,32 +79,45 @@ func Measure(ctx context.Context, t *Target, p Plan) (*Result, error) {
 	}
 	r.Allocs, r.Written = per(at[0].mallocs, at[1].mallocs), per(at[0].written, at[1].written)
 	r.Lag, r.Snapshots, r.CoreToCore = at[1].lag, saves.seen, apart
-	r.Peak, err = t.memory() // Now, for to look at it takes time in which a load goes on.
+	r.Published = 1
+	if brought := at[1].published - at[0].published + at[1].lag - at[0].lag; brought > 0 {
+		r.Published = min(1, float64(at[1].published-at[0].published)/float64(brought))
+	}
+	if peak {
+		r.Peak, err = t.memory() // Now, for to look at it takes time in which a load goes on.
+	}
 	return r, err
 }
 
-func (t *Target) read(disk Disk) (r reading, err error) {
-	r.client, err = OwnCPU()
-	r.written = disk.Written()
-	var more error
-	switch {
-	case len(t.PIDs) == 0:
-		r.mallocs = mallocs()
-	default:
+// spent reads what is counted to the time that counts: it is all from one moment, or nearly.
+func (t *Target) spent(r *reading, disk Disk) (err error) {
+	if len(t.PIDs) > 0 {
 		var all []process
-		all, more = processes(t.PIDs)
+		all, err = processes(t.PIDs)
 		for _, p := range all {
 			r.server += p.cpu
 		}
 	}
-	err = errors.Join(err, more)
-	if t.Mallocs != nil {
-		r.mallocs, more = t.Mallocs()
-		err = errors.Join(err, more)
+	r.written = disk.Written()
+	var more error
+	r.client, more = OwnCPU()
+	return errors.Join(err, more)
+}
+
+// tell reads what the server tells of itself, which takes some of its time.
+func (t *Target) tell(r *reading) (err error) {
+	if len(t.PIDs) == 0 {
+		r.mallocs = mallocs()
 	}
-	if t.Lag != nil {
-		r.lag, more = t.Lag()
-		err = errors.Join(err, more)
+	for _, one := range []struct {
+		tell func() (int64, error)
+		into *int64
+	}{{t.Mallocs, &r.mallocs}, {t.Lag, &r.lag}, {t.Published, &r.published}} {
+		if one.tell != nil {
+			var more error
+			*one.into, more = one.tell()
+			err = errors.Join(err, more)
+		}
 	}
-	return r, err
+	return err
 }

@@ -26,7 +26,7 @@ func NewNATS(url string, conns int, tell bool) (*NATS, error) {
 	for range conns {
 		l := &natsLane{tell: tell}
 		var err error
-		if l.wire, err = dialNATS(url, l.answer); err != nil {
+		if l.wire, err = dialNATS(url, l.answer, l.lost); err != nil {
 			d.Close()
 			return nil, err
 		}
@@ -74,6 +74,9 @@ func (l *natsLane) answer(n int, payload []byte, err error) {
 		c.end(payload, l.tell, err)
 	}
 }
+
+// lost ends what waits for an answer.
+func (l *natsLane) lost(err error) { l.wait.each(func(n int) { l.answer(n, nil, err) }) }
 
 // errLost is what the commands of a batch hear whose answer makes no sense.
 var errLost = errors.New("the answer to a batch has not a result for each operation")

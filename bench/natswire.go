@@ -22,6 +22,8 @@ type wire struct {
 	// answer is called with the number that a request was sent with, on the reader's goroutine. The
 	// payload is good until it returns.
 	answer func(n int, payload []byte, err error)
+	// lost is called when the connection has ended: no answer comes any more.
+	lost func(err error)
 
 	mu     sync.Mutex
 	out    []byte
@@ -34,7 +36,7 @@ type wire struct {
 var errNoResponders = errors.New("nobody serves this over NATS")
 
 // dialNATS connects to a server of the form nats://host:port, without authentication.
-func dialNATS(server string, answer func(n int, payload []byte, err error)) (*wire, error) {
+func dialNATS(server string, answer func(n int, payload []byte, err error), lost func(error)) (*wire, error) {
 	u, err := url.Parse(server)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
@@ -43,7 +45,7 @@ func dialNATS(server string, answer func(n int, payload []byte, err error)) (*wi
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	w := &wire{conn: conn, answer: answer, ended: make(chan struct{})}
+	w := &wire{conn: conn, answer: answer, lost: lost, ended: make(chan struct{})}
 	local := conn.LocalAddr().(*net.TCPAddr)
 	w.inbox = fmt.Sprintf("_INBOX.bench%d.", local.Port)
 	in := bufio.NewReaderSize(conn, lineMax)
@@ -120,16 +122,24 @@ func (w *wire) close() {
 // read hands out answers until the connection ends.
 func (w *wire) read(in *bufio.Reader) {
 	defer close(w.ended)
+	err := fmt.Errorf("the connection to NATS ended: %w", w.answers(in))
+	w.mu.Lock()
+	w.failed = errors.Join(w.failed, err)
+	w.mu.Unlock()
+	w.lost(err)
+}
+
+func (w *wire) answers(in *bufio.Reader) error {
 	var payload []byte
 	for {
 		line, err := in.ReadSlice('\n')
 		if err != nil {
-			return
+			return err
 		}
 		switch {
 		case bytes.HasPrefix(line, []byte("MSG ")), bytes.HasPrefix(line, []byte("HMSG ")):
 			if payload, err = w.message(in, line, payload); err != nil {
-				return
+				return err
 			}
 		case bytes.HasPrefix(line, []byte("PING")):
 			w.mu.Lock()
@@ -137,7 +147,7 @@ func (w *wire) read(in *bufio.Reader) {
 			err = w.write()
 			w.mu.Unlock()
 			if err != nil {
-				return
+				return err
 			}
 		}
 	}

@@ -43,8 +43,8 @@ type Target struct {
 	Seed func(ctx context.Context, w Workload) error
 	// Settle, when set, waits until no work is left behind from what came before.
 	Settle func(ctx context.Context) error
-	// Lag, when set, tells how many changes are not published yet.
-	Lag func() (int64, error)
+	// Lag, when set, tells how many events are not published yet, Published how many were so far.
+	Lag, Published func() (int64, error)
 	// Mallocs, when set, tells how many allocations the server has done so far.
 	Mallocs func() (int64, error)
 	// Saved, when set, tells through where what changed was written to snapshots: it grows with each.

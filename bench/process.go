@@ -89,6 +89,15 @@ func readStat(path string) (parent int, cpu time.Duration, err error) {
 // ticksPerSecond is the unit of /proc/PID/stat: USER_HZ, which is 100 on every Linux of today.
 const ticksPerSecond = 100
 
+// forgetPeak has the kernel begin anew with what [Target.memory] tells, and reports whether it does.
+func (t *Target) forgetPeak() bool {
+	pid := os.Getpid()
+	if len(t.PIDs) > 0 {
+		pid = t.PIDs[0]
+	}
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0o200) == nil
+}
+
 // memory is the most that the server had, in bytes, or zero where that cannot be known. Processes of
 // one server share memory, PostgreSQL's its buffers, and the kernel knows no peak of what several
 // have together: of those it is what they have now, with what they share divided among them.
@@ -118,9 +127,9 @@ func kernelBytes(pid int, file, field string) int64 {
 
 // mallocs is how many allocations this process has done so far.
 func mallocs() int64 {
-	s := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}, {Name: "/gc/heap/tiny/allocs:objects"}}
 	metrics.Read(s)
-	return int64(s[0].Value.Uint64())
+	return int64(s[0].Value.Uint64() + s[1].Value.Uint64())
 }
 
 // LiveHeap is the bytes of the heap of this process that are in use.

@@ -57,7 +57,11 @@ func Run(ctx context.Context, d Driver, p Plan, mark func(begins bool)) (*Result
 	workers := make([]*worker, p.Workers)
 	sources := newSources(p.Workload, p.Name, p.Workers)
 	for i, s := range sources {
-		workers[i] = newWorker(r, lane(d, i, p.Workers), s, max(1, p.Window/p.Workers))
+		window := p.Window / p.Workers
+		if i < p.Window%p.Workers {
+			window++
+		}
+		workers[i] = newWorker(r, lane(d, i, p.Workers), s, max(1, window))
 	}
 	r.zero = time.Now() // After all that took time, so that an open loop begins without a backlog.
 	var wg sync.WaitGroup
@@ -71,7 +75,7 @@ func Run(ctx context.Context, d Driver, p Plan, mark func(begins bool)) (*Result
 		})
 	}
 	wait(ctx, p.Warmup, nil)
-	mark(true)
+	mark(true) // The load goes on meanwhile, so what it counts it has to look at last, and first at the end.
 	began := r.now()
 	r.begins.Store(int64(began))
 	wait(ctx, p.Length, p.Progress)

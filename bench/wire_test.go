@@ -1,7 +1,11 @@
 package bench
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"net"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,6 +76,44 @@ func TestBatchAnswers(t *testing.T) {
 		}
 		if d := cmp.Diff(c.want, got); d != "" {
 			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+}
+
+// A server that goes away leaves nobody waiting for an answer.
+func TestALostConnectionEndsWhatWaits(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		fmt.Fprint(conn, "INFO {}\r\n")
+		for line := ""; !strings.HasPrefix(line, "PUB "); { // It goes when the first request is there.
+			if line, err = in.ReadString('\n'); err != nil {
+				return
+			}
+			if line == "PING\r\n" {
+				fmt.Fprint(conn, "PONG\r\n")
+			}
+		}
+	}()
+	d, err := NewNATS("nats://"+listener.Addr().String(), 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for range 2 { // The second is sent when the connection has gone.
+		ended := make(chan error, 1)
+		d.Start(&engine.Command{Op: engine.OpGetItem, SKU: "A"}, func(err error) { ended <- err })
+		if err := <-ended; err == nil {
+			t.Error("a request was answered by nobody")
 		}
 	}
 }

@@ -52,8 +52,10 @@ var legend = Section{Title: "How to read the tables", Text: []string{
 		"were completed in the measured time of all runs together. Runs are begun so that they meet as many as on a server that runs for as " +
 		"long, rounded; brief ones meet none but by chance.",
 	"A floor does a part of what the way above it does and nothing else, under the same load: what is beyond it is Skua's own. Peak memory " +
-		"is the most since the start, and of several processes, which share some, what they had together at the end. After the runs the books " +
-		"of every system are held against what it acknowledged.",
+		"is the most in the run, with what runs before left, and of several processes, which share some, what they had together at the end. " +
+		"After the runs the books of every system are held against what it acknowledged; floors have none.",
+	"Events follow the log, and give way to changes under full load: which share of them was published while the run went on is in the last " +
+		"column. What the rest costs comes later, and is not in the figures.",
 	"Core to core is how long a cache line took from one core to the other as the run began. The host of a virtual machine moves its cores " +
 		"apart and together again, so compare rows for which it is about the same.",
 }}
@@ -82,7 +84,7 @@ func workload(name string, rows []bench.Row) Section {
 		}
 		t.add(r.Way, count(float64(r.InFlight)), fmt.Sprintf("%d of %s s", r.Runs, seconds(r.Seconds)), count(r.Rate), spread(&r), digits(r.P50/1e3), digits(r.P90/1e3),
 			digits(r.P99/1e3), digits(r.P999/1e3), digits(r.ServerCPU), client, known(r.Allocs), known(r.Written),
-			count(float64(r.Peak)/(1<<20)), count(float64(r.Lag)), snapshots(&r), known(float64(r.CoreToCore)), with(&r))
+			known(float64(r.Peak>>20)), count(float64(r.Lag)), snapshots(&r), known(float64(r.CoreToCore)), with(&r))
 	}
 	s.Tables = []Table{t}
 	s.Plots = []Plot{rates, cpu, latencies(name+"-latency", upper(name)+": latency", best(rows))}
@@ -156,6 +158,9 @@ func with(r *bench.Row) string {
 		return "does not count: " + r.Wrong
 	case r.Lossy:
 		return "not durable"
+	}
+	if events, ok := strings.CutSuffix(r.On, "events"); ok && r.Published < 0.995 {
+		return fmt.Sprintf("%s%.2g %% of the events", events, 100*r.Published)
 	}
 	return r.On
 }

@@ -25,7 +25,7 @@ func sample() *Report {
 		return &bench.Result{
 			Operations: int64(rate), Rate: rate, Seconds: 1, P50: p50, P90: 2 * p50, P99: 10 * p50, P999: 20 * p50,
 			Latency: []bench.Quantile{{Percent: 50, Micros: p50}, {Percent: 99, Micros: 10 * p50}, {Percent: 99.9, Micros: 20 * p50}, {Percent: 100, Micros: 30 * p50}},
-			Cost:    bench.Cost{ServerCPU: 1e6 / rate, ClientCPU: 1}, CoreToCore: 47,
+			Cost:    bench.Cost{ServerCPU: 1e6 / rate, ClientCPU: 1, Peak: 100 << 20, Published: 1}, CoreToCore: 47,
 		}
 	}
 	row := func(workload, way string, peer bool, rate, p50 float64) bench.Row {
@@ -56,7 +56,7 @@ func sample() *Report {
 		r.Offered, r.Missed = 1000*f, int64(1000*max(0, f-1))
 		return Offer{Factor: f, Result: r}
 	}
-	sections = append(sections, Saturated([]Saturation{{Workload: "uniform", Way: "NATS", Capacity: 1000, Points: []Offer{offer(0.5), offer(0.8), offer(10)}}}))
+	sections = append(sections, Saturated([]Saturation{{Workload: "uniform", Way: "NATS", InFlight: 1024, Capacity: 1000, Points: []Offer{offer(0.5), offer(0.8), offer(10)}}}))
 	items := Growth{Name: "items", Title: "More items", What: "items", Figures: []string{"bytes", "ms"}, Plotted: []int{0}}
 	items.Add(1000, 600, 1)
 	items.Add(10_000, 550, 12)

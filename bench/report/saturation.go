@@ -9,8 +9,10 @@ import (
 
 // Saturation is what came of offers around the capacity.
 type Saturation struct {
-	Workload string  `json:"workload"`
-	Way      string  `json:"way"`
+	Workload string `json:"workload"`
+	Way      string `json:"way"`
+	// InFlight is how many operations the generator had without an answer at most.
+	InFlight int     `json:"in_flight"`
 	On       string  `json:"on"`
 	Capacity float64 `json:"capacity"`
 	Points   []Offer `json:"points"`
@@ -31,16 +33,17 @@ func Saturated(all []Saturation) Section {
 	s := Section{Title: "Offered more than it can do", Text: []string{
 		"An open loop offers from half to ten times the capacity, which a closed loop found just before. Latency is that of accepted " +
 			"operations, from when they were due. Refused ones were answered OVERLOADED; missed ones fell due while the load generator " +
-			"had its limit in flight, and were never sent, as of a client that is out of connections. The generator runs on the same cores.",
+			"had so many in flight at most, and were never sent, as of a client that is out of connections. The best is the most that was " +
+			"accepted, the capacity included. The generator runs on the same cores.",
 	}}
 	t := Table{Columns: []string{
-		"-way in", "offered/s", "of capacity", "accepted/s", "of the best", "p50 ms", "p99 ms", "p99 against that at 0.8", "refused/s", "missed/s",
+		"-way in", "in flight at most", "offered/s", "of capacity", "sent/s", "accepted/s", "of the best", "p50 ms", "p99 ms", "p99 against that at 0.8", "refused/s", "missed/s",
 		"server CPU µs/op", "client CPU µs/op",
 	}}
 	good := Plot{Name: "saturation-goodput", Title: "Accepted, as a share of the best", X: "offered, times the capacity", Y: "accepted, share of the best", LogX: true}
 	tails := Plot{Name: "saturation-p99", Title: "p99 of accepted operations", X: "offered, times the capacity", Y: "milliseconds", LogX: true, LogY: true}
 	for _, one := range all {
-		best, base := 0.0, 0.0
+		best, base := one.Capacity, 0.0
 		for _, p := range one.Points {
 			best = max(best, p.Rate)
 			if p.Factor == light {
@@ -57,11 +60,12 @@ func Saturated(all []Saturation) Section {
 			if p.Shared {
 				client = "in it"
 			}
-			t.add(one.Way, count(p.Offered), fmt.Sprintf("%g", p.Factor), count(p.Rate), digits(p.Rate/max(best, 1)), digits(p.P50/1e3), digits(p.P99/1e3),
-				ratio, count(float64(p.Overloaded)/p.Seconds), count(float64(p.Missed)/p.Seconds), digits(p.ServerCPU), client)
+			missed := float64(p.Missed) / p.Seconds
+			t.add(one.Way, count(float64(one.InFlight)), count(p.Offered), fmt.Sprintf("%g", p.Factor), count(max(0, p.Offered-missed)), count(p.Rate), digits(p.Rate/max(best, 1)), digits(p.P50/1e3), digits(p.P99/1e3),
+				ratio, count(float64(p.Overloaded)/p.Seconds), count(missed), digits(p.ServerCPU), client)
 			rates, p99 = append(rates, Point{p.Factor, p.Rate / max(best, 1)}), append(p99, Point{p.Factor, p.P99 / 1e3})
 		}
-		name := fmt.Sprintf("%s (capacity %s/s)", one.Way, count(one.Capacity))
+		name := fmt.Sprintf("%s, %s in flight (capacity %s/s)", one.Way, count(float64(one.InFlight)), count(one.Capacity))
 		good.Lines, tails.Lines = append(good.Lines, Line{name, rates}), append(tails.Lines, Line{name, p99})
 		good.XTicks = factorTicks(one.Points)
 		tails.XTicks = good.XTicks

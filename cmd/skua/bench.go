@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/skua-stock/skua/bench"
@@ -68,8 +69,9 @@ type findings struct {
 // measured runs a measurement with everything around it: a directory, a profile, the reports. name
 // is that of its part of the page.
 func (f *benchFlags) measured(o output, name string, measure func(ctx context.Context, dir string) (findings, error)) (err error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // The second ends it at once.
 	dir, err := os.MkdirTemp(f.Dir, "skua-bench-")
 	if err != nil {
 		return err

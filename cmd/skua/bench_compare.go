@@ -32,6 +32,12 @@ func (c *benchCompareCmd) Validate() error {
 	if c.Items != 0 && (c.Items < itemsMin || c.Items > itemsMax) {
 		return fmt.Errorf("--items must be between %d and %d", itemsMin, itemsMax)
 	}
+	if slices.Min(append(c.InFlight, 1)) < 1 || c.Runs < 1 {
+		return errors.New("--in-flight and --runs must be more than zero")
+	}
+	if c.Brief < 0 || c.Rate < 0 {
+		return errors.New("--brief and --rate must not be less than zero")
+	}
 	return c.benchFlags.Validate()
 }
 
@@ -55,9 +61,9 @@ func (f *benchFlags) contenders() []contender {
 		}},
 		{name: "a server of Skua", open: f.openServed, ways: []way{
 			{name: wayNATS, on: onAll, windows: []int{1, 256, 4096}, judged: []int{256, 4096}, takes: everything, paced: true, workers: lanes},
-			{name: wayHTTP, on: onAll, windows: []int{1, 64}, judged: []int{64}, takes: everything, workers: connections, waits: true},
+			{name: wayHTTP, on: onAll, windows: []int{1, 64}, judged: []int{64}, takes: everything, workers: connections, waits: true, most: connectionsMost},
 			{name: wayNATSBatch, on: onAll, windows: []int{80 * f.Batch}, judged: []int{80 * f.Batch}, takes: mutations, workers: lanes},
-			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, takes: mutations, workers: batches, waits: true},
+			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, takes: mutations, workers: batches, waits: true, most: connectionsMost * f.Batch},
 		}},
 		{name: "Skua in process with events", open: f.openInProcessEvents, ways: []way{
 			{name: wayInProcessEvents, on: onAll, windows: []int{8192}, takes: everything},

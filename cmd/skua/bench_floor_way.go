@@ -162,7 +162,11 @@ type logSite struct {
 }
 
 func openFloorLog(_ context.Context, dir string, _ bench.Workload) (site, error) {
-	return openLogSite(dir)
+	s, err := openLogSite(dir)
+	if err != nil {
+		return nil, err // Not a site that is nil.
+	}
+	return s, nil
 }
 
 func openLogSite(dir string) (*logSite, error) {

@@ -11,6 +11,7 @@ import (
 const (
 	benchLength = 5 * time.Second
 	benchRuns   = 3
+	benchRate   = 20_000
 	quickLength = 2 * time.Second
 )
 
@@ -35,7 +36,9 @@ func (c *benchCompareCmd) preferQuick() {
 	if slices.Equal(c.Workloads, benchWorkloads) {
 		c.Workloads = quickWorkloads
 	}
-	c.Rate = 0
+	if c.Rate == benchRate {
+		c.Rate = 0
+	}
 }
 
 // chosen are the contenders with the ways that were asked for.
@@ -77,6 +80,9 @@ func (c *benchCompareCmd) loads(w *way, l bench.Workload) (all []load) {
 		windows = slices.DeleteFunc(slices.Clone(windows), func(n int) bool { return n == 1 })
 	}
 	for _, n := range windows {
+		if w.most > 0 {
+			n = min(n, w.most)
+		}
 		all = append(all, load{workload: l, window: n, brief: c.brief(w, l, n)})
 	}
 	if l.Name == "uniform" && c.Rate > 0 && w.paced {

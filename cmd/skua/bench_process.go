@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // process is a server of the same program.
@@ -37,6 +39,9 @@ func launch(args ...string) (*process, error) {
 
 func launchAs(exe string, args ...string) (*process, error) {
 	cmd := exec.Command(exe, args...)
+	// A group of its own, so that what is typed at this program's terminal does not stop it under the
+	// load: this program stops it when the load is over.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -45,28 +50,31 @@ func launchAs(exe string, args ...string) (*process, error) {
 		return nil, fmt.Errorf("start a server: %w", err)
 	}
 	p := &process{cmd: cmd}
-	dec := json.NewDecoder(errs)
+	lines, said := bufio.NewReader(errs), "nothing"
 	for {
-		var line struct{ Msg, HTTP, NATS, Error string }
-		if err := dec.Decode(&line); err != nil {
-			p.stop()
-			return nil, fmt.Errorf("wait for the server: %w", err)
-		}
-		if line.Msg == "ready" {
+		text, err := lines.ReadString('\n')
+		var line struct{ Msg, HTTP, NATS string }
+		if json.Unmarshal([]byte(text), &line) == nil && line.Msg == "ready" {
 			p.http, p.nats = strings.TrimPrefix(line.HTTP, "http://"), line.NATS
 			break
 		}
-	}
-	go func() {
-		for dec.Decode(&struct{}{}) == nil { // Its log must not fill the pipe.
+		if text = strings.TrimSpace(text); text != "" {
+			said = text
 		}
-	}()
+		if err != nil {
+			p.stop()
+			return nil, fmt.Errorf("start a server: it ended before it was ready, and said last: %s", said)
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, lines) }() // Its log must not fill the pipe.
 	return p, nil
 }
 
-// stop asks the server to stop and waits for it.
+// stop asks the server to stop and waits for it, so long and no longer.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(os.Interrupt)
+	kill := time.AfterFunc(serverStopMax, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
 	_ = p.cmd.Wait()
 }
 

@@ -43,6 +43,19 @@ var experiments = []experiment{
 // scaleWindow is how many operations are in flight where throughput is measured.
 const scaleWindow = 4096
 
+// Validate refuses what makes no sense.
+func (c *benchScaleCmd) Validate() error {
+	for _, name := range c.Only {
+		if !slices.ContainsFunc(experiments, func(e experiment) bool { return e.name == name }) {
+			return fmt.Errorf("--only: there is no experiment %q", name)
+		}
+	}
+	if c.Most < 1 {
+		return errors.New("--most must be more than zero")
+	}
+	return c.benchFlags.Validate()
+}
+
 func (c *benchScaleCmd) Run(o output) error {
 	return c.measured(o, "scale", func(ctx context.Context, dir string) (findings, error) {
 		var all []report.Growth

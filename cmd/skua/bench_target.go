@@ -37,6 +37,8 @@ type way struct {
 	// waits for its answers, on a connection of its own.
 	workers func(window int) int
 	waits   bool
+	// most is how many operations its connections can have in flight, where that is bounded.
+	most int
 	// judged are the windows that are measured at length, see [benchCompareCmd.brief].
 	judged []int
 	// peer is nil for Skua's own; floor is the way that this one explains.
@@ -137,7 +139,7 @@ func (s *inProcessSite) target(way string, _ int) (*bench.Target, func(), error)
 	}
 	if s.server != nil {
 		p := &process{http: s.server.cfg.HTTP}
-		t.Lag, t.Settle = p.lag, p.settle
+		t.Lag, t.Published, t.Settle = p.lag, p.published, p.settle
 	}
 	return t, func() {}, nil
 }
@@ -173,7 +175,7 @@ func (s *servedSite) shut() error { s.stop(); return nil }
 
 func (s *servedSite) target(way string, window int) (*bench.Target, func(), error) {
 	t := &bench.Target{
-		PIDs: []int{s.cmd.Process.Pid}, Dir: s.dir, Seed: s.seed, Settle: s.settle, Lag: s.lag,
+		PIDs: []int{s.cmd.Process.Pid}, Dir: s.dir, Seed: s.seed, Settle: s.settle, Lag: s.lag, Published: s.published,
 		Mallocs: func() (int64, error) { return s.metric("go_memstats_mallocs_total") },
 		Saved:   func() (int64, error) { return s.metric(savedMetric) },
 		Told:    &s.told, Verify: func() error { return s.verify(s.books) },
@@ -213,6 +215,9 @@ func (s *servedSite) seed(ctx context.Context, w bench.Workload) error {
 }
 
 func (p *process) lag() (int64, error) { return p.metric("skua_outbox_lag_events") }
+
+// published is how many events were.
+func (p *process) published() (int64, error) { return p.metric("skua_outbox_published_total") }
 
 // settleWait bounds the wait for the events of what came before a measurement.
 const settleWait = 5 * time.Second

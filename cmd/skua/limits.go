@@ -15,6 +15,8 @@ const (
 	certificateEvery = 5 * time.Second
 	// mismatchesShown bounds the mismatches that a replay prints.
 	mismatchesShown = 10
+	// serverStopMax is how long a server of the benchmarks may take to stop before it is killed.
+	serverStopMax = time.Minute
 	// itemsMin and itemsMax bound the items of a workload of the benchmarks: an order takes three.
 	itemsMin, itemsMax = 3, 10_000_000
 )
