@@ -5,6 +5,10 @@ LINT := bin/golangci-lint
 FUZZTIME ?= 100000x
 RACE ?= ./...
 SIMTIME ?= 2m
+# How the page of benchmarks is measured, and a quick look.
+COMPAREFLAGS ?= --length 2500ms --brief 1s
+SATURATIONFLAGS ?= --ways nats --workload hot --length 2s
+SCALEFLAGS ?= --length 500ms
 BENCHFLAGS ?=
 MUTANTFLAGS ?= -sim 45s -page docs/internals/mutants.md
 SOAKTIME ?= 1h
@@ -55,9 +59,9 @@ mutants: ## Plant bugs, see that the tests find each, and write the table of doc
 	$(GO) run ./bench/mutants $(MUTANTFLAGS)
 
 bench: build ## Measure everything, and rewrite the tables and plots of docs/reference/benchmarks.md.
-	$(BIN) bench --page docs/reference/benchmarks.md $(BENCHFLAGS)
-	$(BIN) bench saturation --page docs/reference/benchmarks.md $(BENCHFLAGS)
-	$(BIN) bench scale --length 1s --page docs/reference/benchmarks.md $(BENCHFLAGS)
+	$(BIN) bench $(COMPAREFLAGS) --page docs/reference/benchmarks.md
+	$(BIN) bench saturation $(SATURATIONFLAGS) --page docs/reference/benchmarks.md
+	$(BIN) bench scale $(SCALEFLAGS) --page docs/reference/benchmarks.md
 
 bench-quick: build ## Measure what says most, in about two minutes.
 	$(BIN) bench --quick $(BENCHFLAGS)

@@ -21,9 +21,10 @@ type Row struct {
 	InFlight int    `json:"in_flight"`
 	// On says what else was done meanwhile.
 	On string `json:"on,omitempty"`
-	// Runs is how many there were; the rest is that of the median by CPU, but Snapshots, which are
-	// those of all runs.
+	// Runs is how many there were; the rest is that of the median by CPU.
 	Runs int `json:"runs"`
+	// Saves is how many snapshots were completed in all of them.
+	Saves int `json:"snapshots_of_all"`
 	*Result
 	// Lowest and Highest are the rates of the slowest and the fastest run.
 	Lowest  float64 `json:"rate_lowest"`
@@ -36,11 +37,9 @@ func Median(rows []Row) Row {
 	rows = slices.Clone(rows)
 	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.CPU(), b.CPU()) })
 	m := rows[len(rows)/2]
-	res := *m.Result
-	m.Result, res.Snapshots = &res, 0
 	m.Runs, m.Lowest, m.Highest = len(rows), m.Rate, m.Rate
 	for _, r := range rows {
-		res.Snapshots += r.Snapshots
+		m.Saves += r.Snapshots
 		if m.Wrong == "" {
 			m.Wrong = r.Wrong
 		}

@@ -49,8 +49,8 @@ func Compare(rows []bench.Row, settings map[string]string) (all []Section) {
 // legend says how to read the tables of workloads.
 var legend = Section{Title: "How to read the tables", Text: []string{
 	"Runs says how many there were and how long each was; the figures are those of the run with the median CPU time. Snapshots is how many " +
-		"were completed in the measured time of all runs together. Runs are begun so that they meet as many as on a server that runs for as " +
-		"long, rounded; brief ones meet none but by chance.",
+		"were completed in the measured time of that run, of those in all runs. Runs are timed so that snapshots begin with them as often as " +
+		"on a server that runs for as long, rounded; one may end after the run, and brief ones meet none but by chance.",
 	"A floor does a part of what the way above it does and nothing else, under the same load: what is beyond it is Skua's own. Peak memory " +
 		"is the most in the run, with what runs before left, and of several processes, which share some, what they had together at the end. " +
 		"After the runs the books of every system are held against what it acknowledged; floors have none.",
@@ -143,12 +143,12 @@ func spread(r *bench.Row) string {
 	return count(r.Lowest) + " to " + count(r.Highest)
 }
 
-// snapshots says how many there were of a system that has some.
+// snapshots says how many there were in the run that is shown and in all, of a system that has some.
 func snapshots(r *bench.Row) string {
 	if r.Peer || r.Floor != "" {
 		return ""
 	}
-	return strconv.Itoa(r.Snapshots)
+	return fmt.Sprintf("%d of %d", r.Snapshots, r.Saves)
 }
 
 // with says what is to be known of a row.

@@ -44,9 +44,13 @@ func column(name string) (string, bool) {
 
 // On says what was measured on, and when.
 func (r *Report) On() string {
+	disk := r.Machine.Disk
+	if disk == "" {
+		disk = "what the kernel counts as no disk: in memory nothing is durable, see --dir"
+	}
 	return fmt.Sprintf("%s, %d cores, %.0f GiB of memory; %s, %s; writing 4 KiB and an fsync take %.0f µs (median, on %s); %s",
 		r.Machine.CPU, r.Machine.Cores, float64(r.Machine.Memory)/(1<<30), r.Machine.System, r.Machine.Go,
-		float64(r.Machine.Sync.Nanoseconds())/1e3, r.Machine.Disk, r.When.UTC().Format("2 January 2006"))
+		float64(r.Machine.Sync.Nanoseconds())/1e3, disk, r.When.UTC().Format("2 January 2006"))
 }
 
 // Text writes the tables for a terminal.

@@ -36,7 +36,7 @@ func sample() *Report {
 	shared := row("uniform", "in process", false, 1_234_567, 400)
 	shared.Shared, shared.On = true, "snapshots"
 	pipelined := row("uniform", "NATS", false, 300_000, 5000)
-	pipelined.InFlight, pipelined.Snapshots = 4096, 2
+	pipelined.InFlight, pipelined.Snapshots, pipelined.Saves = 4096, 1, 2
 	alone := row("uniform", "NATS", false, 2000, 500)
 	alone.InFlight = 1
 	floor := row("hot", "floor: a constant", false, 400_000, 300)

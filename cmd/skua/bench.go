@@ -225,7 +225,7 @@ func (v *visit) measure(ctx context.Context, w *way, l load, name string) (*benc
 		return nil, err
 	}
 	if l.saves {
-		v.awaitSave(ctx, l.length)
+		v.awaitSave(ctx)
 	}
 	r, err := v.once(ctx, v.site, w, l, name)
 	if err != nil {
@@ -237,14 +237,14 @@ func (v *visit) measure(ctx context.Context, w *way, l load, name string) (*benc
 	return r, err
 }
 
-// awaitSave waits until the next snapshot begins in the middle of a run that begins now. Those of a
-// server come at fixed times from when it was opened.
-func (v *visit) awaitSave(ctx context.Context, length time.Duration) {
-	every, middle := v.flags.SnapshotEvery, v.flags.Warmup+length/2
+// awaitSave waits until the next snapshot begins with the time that counts of a run that begins now. Those
+// of a server come at fixed times from when it was opened.
+func (v *visit) awaitSave(ctx context.Context) {
+	every := v.flags.SnapshotEvery
 	if _, ok := v.site.(peerSite); ok || v.contender.ways[0].floor != "" {
 		return // There are none.
 	}
-	at := time.Since(v.opened) + middle
+	at := time.Since(v.opened) + v.flags.Warmup
 	select {
 	case <-ctx.Done():
 	case <-time.After((every - at%every) % every):

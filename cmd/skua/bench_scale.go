@@ -99,6 +99,7 @@ func (l *lab) fill(w bench.Workload, cfg node.Config) error {
 	if err := l.openNode(cfg, w.Steps()); err != nil {
 		return err
 	}
+	l.heap = bench.LiveHeap()
 	return bench.Seed(l.ctx, l.driver(), w)
 }
 
@@ -108,7 +109,6 @@ func (l *lab) openNode(cfg node.Config, tell bool) error {
 		return err
 	}
 	l.site = &inProcessSite{node: n, dir: cfg.Dir, tell: tell}
-	l.heap = bench.LiveHeap()
 	return nil
 }
 
