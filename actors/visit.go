@@ -370,16 +370,13 @@ func (v *visit) replay(found []uint64) {
 
 // refuseBeside refuses what was found with its command, where a key beside it was another command's.
 func (v *visit) refuseBeside() {
-	refused := func(i int) bool { return v.answerOf(i).Refusal.Refused() }
-	refusals := 0
+	whole := true
 	for i := range v.cmds {
-		if refused(i) {
-			refusals++
-		}
+		whole = whole && !v.answerOf(i).Refusal.Refused()
 	}
 	for i, cmd := range v.cmds {
-		if refusals > 0 && !refused(i) {
-			*v.answerOf(i) = linkedLineFailed(cmd.Op)
+		if a := v.answerOf(i); !whole && !a.Refusal.Refused() {
+			*a = linkedLineFailed(cmd.Op)
 		}
 	}
 }

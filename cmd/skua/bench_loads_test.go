@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,33 @@ func parsedBench(t *testing.T, args ...string) *benchCompareCmd {
 		t.Fatal(err)
 	}
 	return &p.Bench.Compare
+}
+
+func TestBenchRefusesWhatMakesNoSense(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--items 2", "--items must be between 3 and 10000000"},
+		{"--in-flight 256,0", "--in-flight and --runs must be more than zero"},
+		{"--runs 0", "--in-flight and --runs must be more than zero"},
+		{"--rate=-1", "--brief and --rate must not be less than zero"},
+		{"--length 0s", "--length must be more than zero"},
+		{"saturation --factors 0", "--factors must be more than zero"},
+		{"saturation --in-flight 0", "--in-flight must be more than zero"},
+		{"scale --only items,recover", `there is no experiment "recover"`},
+		{"scale --most 0", "--most must be more than zero"},
+	} {
+		var out, errs strings.Builder
+		if code := run(append([]string{"bench"}, strings.Fields(c.args)...), &out, &errs); code != 2 || !strings.Contains(errs.String(), c.want) {
+			t.Errorf("%s: ended with %d and said %q", c.args, code, errs.String())
+		}
+	}
+}
+
+// A server that does not start says why.
+func TestLaunchSaysWhyNot(t *testing.T) {
+	_, err := launch("serve", "--data", t.TempDir(), "--http", "nowhere:http:80", "--log", "json")
+	if err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("%v", err)
+	}
 }
 
 // planned is what a command measures of Skua and its floors with a workload, and for how long.

@@ -50,7 +50,7 @@ func launchAs(exe string, args ...string) (*process, error) {
 		return nil, fmt.Errorf("start a server: %w", err)
 	}
 	p := &process{cmd: cmd}
-	lines, said := bufio.NewReader(errs), "nothing"
+	lines, said := bufio.NewReader(errs), ""
 	for {
 		text, err := lines.ReadString('\n')
 		var line struct{ Msg, HTTP, NATS string }
@@ -58,12 +58,11 @@ func launchAs(exe string, args ...string) (*process, error) {
 			p.http, p.nats = strings.TrimPrefix(line.HTTP, "http://"), line.NATS
 			break
 		}
-		if text = strings.TrimSpace(text); text != "" {
-			said = text
-		}
+		said += text
+		said = said[max(0, len(said)-saidMax):]
 		if err != nil {
 			p.stop()
-			return nil, fmt.Errorf("start a server: it ended before it was ready, and said last: %s", said)
+			return nil, fmt.Errorf("start a server: it ended before it was ready, and said: %s", strings.TrimSpace(said))
 		}
 	}
 	go func() { _, _ = io.Copy(io.Discard, lines) }() // Its log must not fill the pipe.

@@ -16,7 +16,7 @@ type benchSaturationCmd struct {
 	Ways     []string  `help:"Ways in: inprocess, inprocess-batch, events, nats, nats-batch, http, http-batch." default:"inprocess,nats"`
 	Workload string    `help:"The workload." default:"uniform"`
 	Factors  []float64 `help:"What is offered, as a multiple of the capacity." default:"0.5,0.8,1,2,5,10"`
-	InFlight []int     `help:"Operations in flight at most, a table for each; what falls due beyond is missed. The server lets in 65536." default:"16384,131072"`
+	InFlight []int     `help:"Operations in flight at most, a table for each; what falls due beyond is missed. A server lets in 65536 over NATS, and 16384 on one item." default:"16384,131072"`
 	Capacity float64   `help:"Operations a second that are taken for the capacity, instead of measuring it." placeholder:"N"`
 }
 

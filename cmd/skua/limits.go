@@ -17,6 +17,8 @@ const (
 	mismatchesShown = 10
 	// serverStopMax is how long a server of the benchmarks may take to stop before it is killed.
 	serverStopMax = time.Minute
+	// saidMax bounds what is told of the log of one that does not start, in bytes.
+	saidMax = 2000
 	// itemsMin and itemsMax bound the items of a workload of the benchmarks: an order takes three.
 	itemsMin, itemsMax = 3, 10_000_000
 )

@@ -282,6 +282,34 @@ func TestOverloadAnswersAtOnce(t *testing.T) {
 	l.Close()
 }
 
+func TestBehindWhileTooMuchIsNotOnDisk(t *testing.T) {
+	gate := make(chan struct{})
+	fs := &slowSync{FS: vfs.NewMem(), gate: gate}
+	l, err := Open("wal", Options{FS: fs, SegmentBytes: 64 << 10, PendingBytesSoft: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs.on.Store(true)
+	for _, c := range []struct {
+		bytes  int
+		behind bool
+	}{{500, false}, {600, true}, {1, true}} {
+		if _, err := l.Append(make([]byte, c.bytes), nil); err != nil {
+			t.Fatal(err)
+		}
+		if l.Behind() != c.behind {
+			t.Errorf("with %d bytes pending of 1000 it is behind: %v", l.Pending(), l.Behind())
+		}
+	}
+	fs.on.Store(false)
+	close(gate)
+	waitDurable(t, l, []byte{1})
+	if l.Behind() || l.Pending() != 0 {
+		t.Errorf("with all on disk, %d bytes are pending, and it is behind: %v", l.Pending(), l.Behind())
+	}
+	l.Close()
+}
+
 func TestCloseFlushesAndEndsEverything(t *testing.T) {
 	fs := vfs.NewMem()
 	l := openMem(t, fs, Options{})
