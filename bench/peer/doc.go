@@ -8,8 +8,11 @@
 // The work is the same for all: a command reserves units of one or several SKUs or nothing, under an
 // idempotency key that counts once, for a while, and is on disk before it is acknowledged. A
 // reservation keeps what giving it back takes: what it holds, and an order by its end in which one
-// that is due is found. Where there was a choice, the peer got what is faster: nothing that is due
-// is looked for meanwhile, stock has no location, and there is no history and there are no events.
+// that is due is found. It can be confirmed, and then fulfilled, or released, on disk as well, and an
+// item can be read. Where there was a choice, the peer got what is faster: a step counts once by the
+// state that it leaves, so that its key is not kept; what is due is looked for only where
+// reservations are left to expire, and in JetStream not at all; stock has no location, an item that is
+// read is one or two numbers, and there is no history and there are no events.
 //
 // After a run the books of a peer are checked ([bench.Target] has Verify for that): the units that
 // are gone from the stock, those in the reservations, and those that were acknowledged have to be

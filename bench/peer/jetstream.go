@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/nats-io/nats.go"
@@ -222,16 +221,9 @@ func (j *jetStream) count(ctx context.Context) (b books, err error) {
 		return b, err
 	}
 	err = j.each(ctx, reservationBucket, func(value string) error {
-		_, lines, _ := strings.Cut(value, "\n")
-		for line := range strings.Lines(lines) {
-			text, _, _ := strings.Cut(line, " ")
-			n, err := strconv.ParseInt(text, 10, 64)
-			if err != nil {
-				return err
-			}
-			b.held += n
-		}
-		return nil
+		said, err := readRacer(value)
+		b.held += units(said.lines)
+		return err
 	})
 	return b, err
 }

@@ -17,9 +17,19 @@ const racerSays = `Two buckets, history 1, in files: the free units by SKU, and 
 To reserve: create the reservation, which fails when its key was used; then for each SKU get the free
 units and update them if they are still at that revision, over again after a lost race. An order that
 cannot be had gives back what it took, and purges its reservation. These are separate messages: a
-crash between them leaves a reservation without its units, which a real system has to repair. What
-is due is found by reading the reservations in the order of the stream. The id is the key.
+crash between them leaves a reservation without its units, which a real system has to repair. The id is
+the key. A step gets the reservation, and updates it if it is still at that revision; to release it then
+gives the units back. What is left to expire is not looked for: it would be found by reading all
+reservations in the order of the stream. To read an item is to get its free units.
 `
+
+// What a reservation says first. What is over has no lines.
+const (
+	racerActive    = "active"
+	racerConfirmed = "confirmed"
+	racerFulfilled = "fulfilled"
+	racerReleased  = "released"
+)
 
 // racer reserves by compare-and-set, one call at a time.
 type racer struct {
@@ -42,15 +52,27 @@ func newRacer(ctx context.Context, c *nats.Conn) (worker, error) {
 	}
 	return func(calls []call) {
 		for i := range calls {
-			calls[i].taken, calls[i].err = r.reserve(calls[i].cmd)
+			calls[i].taken, calls[i].err = r.call(calls[i].cmd)
 		}
 	}, nil
+}
+
+func (r *racer) call(cmd *engine.Command) (taken int64, err error) {
+	switch cmd.Op {
+	case engine.OpReserve:
+		return r.reserve(cmd)
+	case engine.OpGetItem:
+		_, _, err := r.free(cmd.SKU)
+		return 0, err
+	}
+	return r.step(cmd)
 }
 
 func (r *racer) reserve(cmd *engine.Command) (taken int64, err error) {
 	r.order = merged(r.order[:0], cmd.Lines)
 	_, err = r.reservations.Create(always, cmd.Key, r.says(cmd.TTL))
 	if errors.Is(err, jetstream.ErrKeyExists) {
+		cmd.Reservation.Home = cmd.Key
 		return 0, nil
 	}
 	if err != nil {
@@ -61,12 +83,14 @@ func (r *racer) reserve(cmd *engine.Command) (taken int64, err error) {
 			return 0, errors.Join(err, r.undo(cmd.Key, r.order[:i]))
 		}
 	}
+	cmd.Reservation.Home = cmd.Key
 	return units(cmd.Lines), nil
 }
 
-// says is what a reservation says: when it ends, then the units and the SKU of each line.
+// says is what a reservation says: its state and when it ends, then the units and the SKU of each line.
 func (r *racer) says(ttl int64) []byte {
-	b := append(strconv.AppendInt(r.record[:0], time.Now().UnixMilli()+ttl, 10), '\n')
+	b := append(r.record[:0], racerActive+" "...)
+	b = append(strconv.AppendInt(b, time.Now().UnixMilli()+ttl, 10), '\n')
 	for _, l := range r.order {
 		b = append(strconv.AppendInt(b, l.Quantity, 10), ' ')
 		b = append(append(b, l.SKU...), '\n')
@@ -78,18 +102,14 @@ func (r *racer) says(ttl int64) []byte {
 // change adds to the free units of a SKU, if that leaves any.
 func (r *racer) change(sku string, by int64) error {
 	for range racesMost {
-		e, err := r.stock.Get(always, sku)
+		free, revision, err := r.free(sku)
 		if err != nil {
-			return fmt.Errorf("read the stock of %s: %w", sku, err)
-		}
-		free, err := strconv.ParseInt(string(e.Value()), 10, 64)
-		if err != nil {
-			return fmt.Errorf("read the stock of %s: %w", sku, err)
+			return err
 		}
 		if free += by; free < 0 {
 			return errSoldOut
 		}
-		_, err = r.stock.Update(always, sku, strconv.AppendInt(nil, free, 10), e.Revision())
+		_, err = r.stock.Update(always, sku, strconv.AppendInt(nil, free, 10), revision)
 		if err == nil {
 			return nil
 		}
@@ -98,6 +118,18 @@ func (r *racer) change(sku string, by int64) error {
 		}
 	}
 	return fmt.Errorf("update the stock of %s: %d races lost", sku, racesMost)
+}
+
+// free reads the free units of a SKU.
+func (r *racer) free(sku string) (units int64, revision uint64, err error) {
+	e, err := r.stock.Get(always, sku)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the stock of %s: %w", sku, err)
+	}
+	if units, err = strconv.ParseInt(string(e.Value()), 10, 64); err != nil {
+		return 0, 0, fmt.Errorf("read the stock of %s: %w", sku, err)
+	}
+	return units, e.Revision(), nil
 }
 
 // undo gives back the lines and forgets the reservation.

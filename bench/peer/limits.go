@@ -13,6 +13,10 @@ const (
 	countWait = 5 * time.Minute
 	// logShown is how many bytes of the log of a server that failed are shown.
 	logShown = 2000
+	// expireEvery is how often a peer looks for what is due, where reservations are left to expire, and
+	// expireAtOnce how many it gives back in one request.
+	expireEvery  = 100 * time.Millisecond
+	expireAtOnce = 1000
 	// seedAtOnce is how many items are made by one request, where many go into one.
 	seedAtOnce = 1000
 

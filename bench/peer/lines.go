@@ -11,7 +11,7 @@ import (
 // who locks in that order does not deadlock, and who checks each line has checked them all.
 func merged(out []engine.Line, lines []engine.Line) []engine.Line {
 	out = append(out, lines...)
-	if len(lines) == 1 {
+	if len(lines) <= 1 {
 		return out
 	}
 	slices.SortFunc(out, func(a, b engine.Line) int { return cmp.Compare(a.SKU, b.SKU) })

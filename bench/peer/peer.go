@@ -17,6 +17,7 @@ type system struct {
 	store
 	pool     *pool
 	ledger   *ledger
+	expirer  *expirer // where something is left to expire and can be
 	pids     []int
 	settings string
 }
@@ -27,6 +28,12 @@ type store interface {
 	count(ctx context.Context) (books, error)
 	// stop ends the server, or what is there of it. Nothing may be in flight.
 	stop() error
+}
+
+// expiring is a store that can look for what is due.
+type expiring interface {
+	// expire gives back some of what is due, and returns its units: none when that was all.
+	expire(ctx context.Context) (units int64, err error)
 }
 
 // All are the peers, the fastest way of each system first.
@@ -53,7 +60,6 @@ const fastest = 3
 func describe(name string, open opener, windows ...int) bench.Peer {
 	return bench.Peer{
 		Name: name, Windows: windows,
-		Workloads: []string{"uniform", "hot", "zipf", "order"},
 		Open: func(ctx context.Context, dir string, w bench.Workload) (*bench.Target, error) {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return nil, fmt.Errorf("make room for a peer: %w", err)
@@ -61,6 +67,9 @@ func describe(name string, open opener, windows ...int) bench.Peer {
 			s, err := open(ctx, dir, w, bench.Stock)
 			if err != nil {
 				return nil, err
+			}
+			if store, ok := s.store.(expiring); ok && w.Lapsed > 0 {
+				s.expirer = newExpirer(store, s.ledger)
 			}
 			return &bench.Target{
 				Driver: s.pool, PIDs: s.pids, Dir: dir, Settings: s.settings,
@@ -74,6 +83,9 @@ func describe(name string, open opener, windows ...int) bench.Peer {
 // close ends everything.
 func (s *system) close() error {
 	s.pool.close()
+	if s.expirer != nil {
+		s.expirer.close()
+	}
 	return s.stop()
 }
 
@@ -85,6 +97,13 @@ func (s *system) verifyAll() error {
 }
 
 func (s *system) verify(ctx context.Context) error {
+	if s.expirer != nil {
+		s.expirer.mu.Lock()
+		defer s.expirer.mu.Unlock()
+		if s.expirer.err != nil {
+			return s.expirer.err
+		}
+	}
 	b, err := s.count(ctx)
 	if err != nil {
 		return fmt.Errorf("count the books: %w", err)

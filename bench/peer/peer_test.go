@@ -51,6 +51,10 @@ var checks = []struct {
 	{"SellOut", 1, checkSellOut},
 	{"KeyCountsOnce", 1, checkKeyCountsOnce},
 	{"Expire", 1, func(t *testing.T, s *system) { checkExpire(t, s, 1) }},
+	{"Steps", 1, checkSteps},
+	{"StepsThatRace", 1, checkStepsThatRace},
+	{"StepsTogether", 1, checkStepsTogether},
+	{"Read", 1, checkRead},
 	{"WrongBooksAreSeen", 1, checkWrongBooksAreSeen}, // It leaves them wrong.
 	{"OrderIsAllOrNothing", 2, checkOrderIsAllOrNothing},
 	{"OrdersThatCross", 2, checkOrdersThatCross},
@@ -282,14 +286,14 @@ func tamper(t *testing.T, s *system) {
 
 func TestAll(t *testing.T) {
 	for _, p := range All() {
-		for _, name := range []string{"hot", "order"} {
+		for _, name := range []string{"hot", "order", "life", "read"} {
 			t.Run(p.Name+"/"+name, func(t *testing.T) {
 				w, err := bench.Find(name)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if testing.Short() && name != "order" {
-					t.Skip("one of them is enough")
+				if testing.Short() && name != "order" && name != "life" {
+					t.Skip("two of them are enough")
 				}
 				w.SKUs = min(w.SKUs, 1000)
 				target, err := p.Open(t.Context(), room(t), w)
@@ -362,7 +366,7 @@ func TestPoolDoesEachOnce(t *testing.T) {
 	if want := starters * rounds * each; len(seen) != want || l.acknowledged.Load() != int64(want) {
 		t.Errorf("%d were done, %d acknowledged, want %d", len(seen), l.acknowledged.Load(), want)
 	}
-	if err := <-startOne(p, engine.OpConfirm); err == nil {
+	if err := <-startOne(p, engine.OpPutItem); err == nil {
 		t.Error("it takes what it cannot do")
 	}
 }

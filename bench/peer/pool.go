@@ -12,14 +12,19 @@ import (
 type call struct {
 	cmd  *engine.Command
 	done func(error)
-	// taken is the units that it newly reserved: none when its key had been used. err says why it
-	// was not accepted.
+	// taken is the units that it newly reserved: none when its key had been used, and less than none
+	// when it gave some back. err says why it was not accepted.
 	taken int64
 	err   error
 }
 
-// errSoldOut is the one refusal that there is.
-var errSoldOut = errors.New("not enough stock")
+// The refusals that there are.
+var (
+	errSoldOut = errors.New("not enough stock")
+	errState   = errors.New("the reservation is not in the state for it")
+)
+
+func refused(err error) bool { return errors.Is(err, errSoldOut) || errors.Is(err, errState) }
 
 // worker does calls together and says in each what came of it. One goroutine uses it.
 type worker func(calls []call)
@@ -49,7 +54,9 @@ func newPool(workers []worker, most int, l *ledger) *pool {
 
 // Start implements bench.Driver.
 func (p *pool) Start(c *engine.Command, done func(error)) {
-	if c.Op != engine.OpReserve {
+	switch c.Op {
+	case engine.OpReserve, engine.OpConfirm, engine.OpRelease, engine.OpFulfill, engine.OpGetItem:
+	default:
 		done(fmt.Errorf("a peer does not %s", c.Op))
 		return
 	}
@@ -148,14 +155,4 @@ func (q *queue) take(to []call, most int) []call {
 		q.calls, q.head = q.calls[:0], 0
 	}
 	return to
-}
-
-// enter writes down what came of a call.
-func (l *ledger) enter(c *call) {
-	switch {
-	case c.err == nil:
-		l.acknowledged.Add(c.taken)
-	case !errors.Is(c.err, errSoldOut):
-		l.doubtful.Add(units(c.cmd.Lines))
-	}
 }

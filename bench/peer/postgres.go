@@ -54,13 +54,15 @@ type postgres struct {
 	server  *process
 	sockets string
 	conns   []*pgx.Conn
-	// clerk fills it and counts the books.
+	// clerk fills it, gives back what is due, and counts the books.
 	clerk *pgx.Conn
+	// stock is the units that each item began with.
+	stock int64
 }
 
 func openPostgres(way postgresWay) opener {
 	return func(ctx context.Context, dir string, w bench.Workload, stock int64) (_ *system, err error) {
-		p := &postgres{}
+		p := &postgres{stock: stock}
 		defer func() {
 			if err != nil {
 				err = errors.Join(err, p.stop())
@@ -79,13 +81,13 @@ func openPostgres(way postgresWay) opener {
 			p.conns = append(p.conns, c)
 		}
 		p.clerk = p.conns[count]
-		if err := p.fill(ctx, w, stock); err != nil {
+		if err := p.fill(ctx, w); err != nil {
 			return nil, err
 		}
 		workers := make([]worker, count)
 		for i := range workers {
 			workers[i] = way.worker(p.conns[i], w.Lines)
-			if err := warm(workers[i], w.Lines); err != nil {
+			if err := warm(workers[i], w); err != nil {
 				return nil, fmt.Errorf("warm PostgreSQL up: %w", err)
 			}
 		}
@@ -193,11 +195,11 @@ func (p *postgres) stop() error {
 }
 
 // fill makes the tables and the items.
-func (p *postgres) fill(ctx context.Context, w bench.Workload, stock int64) error {
+func (p *postgres) fill(ctx context.Context, w bench.Workload) error {
 	if _, err := p.clerk.Exec(ctx, postgresSchema); err != nil {
 		return fmt.Errorf("make the tables: %w", err)
 	}
-	rows := pgx.CopyFromSlice(w.SKUs, func(i int) ([]any, error) { return []any{bench.SKU(i), stock}, nil })
+	rows := pgx.CopyFromSlice(w.SKUs, func(i int) ([]any, error) { return []any{bench.SKU(i), p.stock}, nil })
 	if _, err := p.clerk.CopyFrom(ctx, pgx.Identifier{"stock"}, []string{"sku", "on_hand"}, rows); err != nil {
 		return fmt.Errorf("make the items: %w", err)
 	}
@@ -216,33 +218,56 @@ func (p *postgres) fill(ctx context.Context, w bench.Workload, stock int64) erro
 }
 
 func (p *postgres) count(ctx context.Context) (b books, err error) {
-	err = p.clerk.QueryRow(ctx, `SELECT coalesce(sum(reserved), 0)::bigint,
-		count(*) FILTER (WHERE reserved NOT BETWEEN 0 AND on_hand) FROM stock`).
+	err = p.clerk.QueryRow(ctx, `SELECT coalesce(sum(reserved + $1 - on_hand), 0)::bigint,
+		count(*) FILTER (WHERE reserved NOT BETWEEN 0 AND on_hand) FROM stock`, p.stock).
 		Scan(&b.taken, &b.oversold)
 	if err != nil {
 		return b, err
 	}
 	err = p.clerk.QueryRow(ctx, `SELECT (
-		(SELECT coalesce(sum(quantity), 0) FROM reservation WHERE open) +
+		(SELECT coalesce(sum(quantity), 0) FROM reservation WHERE state IN ('a', 'c', 'f')) +
 		(SELECT coalesce(sum(l.quantity), 0) FROM customer_order, unnest(quantities) AS l (quantity) WHERE open))::bigint`).
 		Scan(&b.held)
 	return b, err
 }
 
+// expire implements expiring.
+func (p *postgres) expire(ctx context.Context) (units int64, err error) {
+	err = p.clerk.QueryRow(ctx, "SELECT expire($1)", expireAtOnce).Scan(&units)
+	return units, err
+}
+
 // warm has a worker ask for what is never there.
-func warm(do worker, lines int) error {
-	cmd := engine.Command{Op: engine.OpReserve, Key: "warm"}
-	for i := range lines {
-		cmd.Lines = append(cmd.Lines, engine.Line{SKU: fmt.Sprint("none", i), Quantity: 1})
+func warm(do worker, w bench.Workload) error {
+	reserve := &engine.Command{Op: engine.OpReserve, Key: "warm"}
+	for i := range max(1, w.Lines) {
+		reserve.Lines = append(reserve.Lines, engine.Line{SKU: fmt.Sprint("none", i), Quantity: 1})
+	}
+	asked := []*engine.Command{reserve}
+	if w.Steps() {
+		for _, op := range []engine.Op{engine.OpConfirm, engine.OpRelease, engine.OpFulfill} {
+			asked = append(asked, &engine.Command{Op: op})
+		}
 	}
 	for range postgresWarm {
-		calls := []call{{cmd: &cmd}}
-		do(calls)
-		switch err := calls[0].err; {
-		case err == nil:
-			return errors.New("it sold what there is not")
-		case !errors.Is(err, errSoldOut):
-			return err
+		for _, cmd := range asked {
+			calls := []call{{cmd: cmd}}
+			do(calls)
+			switch err := calls[0].err; {
+			case err == nil:
+				return fmt.Errorf("%s: it did what cannot be done", cmd.Op)
+			case !refused(err):
+				return err
+			}
+		}
+	}
+	if w.Reads == 0 {
+		return nil
+	}
+	for range postgresWarm {
+		calls := []call{{cmd: &engine.Command{Op: engine.OpGetItem, SKU: bench.SKU(0)}}}
+		if do(calls); calls[0].err != nil {
+			return calls[0].err
 		}
 	}
 	return nil

@@ -6,16 +6,16 @@ CREATE TABLE stock (
   CHECK (reserved BETWEEN 0 AND on_hand)
 ) WITH (fillfactor = 70);
 
--- A reservation of one line, and one of several.
+-- A reservation of one line: active, confirmed, fulfilled, released or expired. And one of several.
 CREATE TABLE reservation (
   id bigint GENERATED ALWAYS AS IDENTITY (CACHE 32) PRIMARY KEY,
   key text NOT NULL UNIQUE,
   sku text NOT NULL,
   quantity bigint NOT NULL,
   expires_at timestamptz NOT NULL,
-  open boolean NOT NULL DEFAULT true
+  state "char" NOT NULL DEFAULT 'a'
 );
-CREATE INDEX ON reservation (expires_at) WHERE open;
+CREATE INDEX ON reservation (expires_at) WHERE state = 'a';
 
 CREATE TABLE customer_order (
   id bigint GENERATED ALWAYS AS IDENTITY (CACHE 32) PRIMARY KEY,
@@ -73,11 +73,47 @@ BEGIN
   RETURNING id;
 END $$;
 
--- Gives back what is due. It does not run while we measure.
+-- Reserves, and takes steps of reservations from one state to another, all or none of it. What becomes of
+-- the stock is added up, and done in the order of the SKUs. Returns the units that were given back, then
+-- the reservations.
+CREATE FUNCTION do_batch(
+  keys text[], skus text[], quantities bigint[], ttls_ms bigint[], ids bigint[], was text[], becomes text[]
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+DECLARE stepped integer; given bigint; items integer; changed integer;
+BEGIN
+  WITH step AS (
+    UPDATE reservation r SET state = w.becomes::"char" FROM unnest(ids, was, becomes) AS w (id, was, becomes)
+    WHERE r.id = w.id AND r.state = w.was::"char" AND (r.state <> 'a' OR r.expires_at > now())
+    RETURNING r.sku, r.quantity, r.state
+  ), change AS (
+    SELECT sku, sum(reserved)::bigint AS reserved, sum(shipped)::bigint AS shipped FROM (
+      SELECT w.sku, w.quantity AS reserved, 0 AS shipped FROM unnest(skus, quantities) AS w (sku, quantity)
+      UNION ALL SELECT sku, -quantity, CASE state WHEN 'f' THEN quantity ELSE 0 END FROM step WHERE state IN ('f', 'r')
+    ) AS parts GROUP BY sku ORDER BY sku
+  ), done AS (
+    UPDATE stock s SET reserved = s.reserved + c.reserved, on_hand = s.on_hand - c.shipped FROM change c
+    WHERE s.sku = c.sku AND s.on_hand - s.reserved >= c.reserved + c.shipped RETURNING s.sku
+  )
+  SELECT (SELECT count(*) FROM step), (SELECT coalesce(sum(quantity), 0) FROM step WHERE state = 'r'),
+    (SELECT count(*) FROM change), (SELECT count(*) FROM done)
+  INTO stepped, given, items, changed;
+  IF stepped < cardinality(ids) THEN
+    RAISE EXCEPTION 'a reservation is not in the state for it' USING ERRCODE = 'STEP0';
+  END IF;
+  IF changed < items THEN
+    RAISE EXCEPTION 'not enough stock' USING ERRCODE = 'SOLD0';
+  END IF;
+  RETURN NEXT given;
+  RETURN QUERY INSERT INTO reservation (key, sku, quantity, expires_at)
+  SELECT r.k, r.s, r.q, now() + r.t * interval '1 ms' FROM unnest(keys, skus, quantities, ttls_ms) AS r (k, s, q, t)
+  RETURNING id;
+END $$;
+
+-- Gives back what is due.
 CREATE FUNCTION expire(most integer) RETURNS bigint LANGUAGE sql AS $$
   WITH due AS (
-    UPDATE reservation SET open = false WHERE id IN (
-      SELECT id FROM reservation WHERE open AND expires_at <= now()
+    UPDATE reservation SET state = 'e' WHERE id IN (
+      SELECT id FROM reservation WHERE state = 'a' AND expires_at <= now()
       ORDER BY expires_at LIMIT most FOR UPDATE SKIP LOCKED
     ) RETURNING sku, quantity
   ), due_orders AS (
@@ -89,7 +125,7 @@ CREATE FUNCTION expire(most integer) RETURNS bigint LANGUAGE sql AS $$
     SELECT sku, sum(quantity) AS quantity FROM (
       SELECT sku, quantity FROM due
       UNION ALL SELECT l.sku, l.quantity FROM due_orders, unnest(skus, quantities) AS l (sku, quantity)
-    ) AS lines GROUP BY sku
+    ) AS lines GROUP BY sku ORDER BY sku
   ), given AS (
     UPDATE stock s SET reserved = s.reserved - free.quantity FROM free WHERE s.sku = free.sku RETURNING free.quantity
   )

@@ -15,6 +15,7 @@ const (
 	codeUnique   = "23505"
 	codeDeadlock = "40P01"
 	codeSoldOut  = "SOLD0" // Our own, see postgres.sql.
+	codeState    = "STEP0"
 )
 
 // always is the context of requests: one that can end costs a goroutine each, and the server is
@@ -32,7 +33,8 @@ SELECT $3, sku, $2, now() + $4::bigint * interval '1 ms' FROM taken RETURNING id
 
 // oneStatement does all in one statement: the best for requests that come alone.
 var oneStatement = postgresWay{
-	says:  "One line:\n" + reserveOne + "\n-- An order:\n" + reserveOrder,
+	says: "One line:\n" + reserveOne + "\n-- An order:\n" + reserveOrder + "\n-- Steps:\n" +
+		confirmOne + ";\n" + releaseOne + ";\n" + fulfillOne + "\n-- An item:\n" + readOne,
 	batch: 1,
 	worker: func(c *pgx.Conn, lines int) worker {
 		return single(&postgresConn{conn: c, lines: lines}, (*postgresConn).statement)
@@ -42,7 +44,8 @@ var oneStatement = postgresWay{
 // forUpdate looks first and takes then, in a transaction, as commerce frameworks do.
 var forUpdate = postgresWay{
 	says: "In a transaction: SELECT ... FOR UPDATE, a comparison in the client, UPDATE for each line, INSERT.\n" +
-		lockOne + ";\n" + lockMany + ";\n" + takeOne + ";\n" + insertOne + ";\n" + insertOrder,
+		lockOne + ";\n" + lockMany + ";\n" + takeOne + ";\n" + insertOne + ";\n" + insertOrder +
+		"\n-- Steps:\n" + lockReservation + ";\n" + lockOne + ";\n" + giveOne + ";\n" + setState + "\n-- An item:\n" + readOne,
 	batch: 1,
 	worker: func(c *pgx.Conn, lines int) worker {
 		return single(&postgresConn{conn: c, lines: lines}, (*postgresConn).transaction)
@@ -59,30 +62,31 @@ type postgresConn struct {
 	quantities []int64
 }
 
-// reserver is a way to reserve over a connection. Its errors are PostgreSQL's.
-type reserver func(*postgresConn, *engine.Command) error
+// way is a way to do a command over a connection, which returns the units that it took. Its errors are
+// PostgreSQL's.
+type way func(*postgresConn, *engine.Command) (taken int64, err error)
 
 // single is a worker that does one call at a time.
-func single(c *postgresConn, reserve reserver) worker {
+func single(c *postgresConn, do way) worker {
 	return func(calls []call) {
 		for i := range calls {
-			calls[i].taken, calls[i].err = c.settle(calls[i].cmd, reserve)
+			calls[i].taken, calls[i].err = c.settle(calls[i].cmd, do)
 		}
 	}
 }
 
-// settle reserves, and makes answers of the errors that are.
-func (c *postgresConn) settle(cmd *engine.Command, reserve reserver) (taken int64, err error) {
+// settle does a command, and makes answers of the errors that are.
+func (c *postgresConn) settle(cmd *engine.Command, do way) (taken int64, err error) {
 	for range deadlocksMost {
-		if err = reserve(c, cmd); code(err) != codeDeadlock {
+		if taken, err = do(c, cmd); code(err) != codeDeadlock {
 			break
 		}
 	}
 	switch {
 	case err == nil:
-		return units(cmd.Lines), nil
+		return taken, nil
 	case code(err) == codeUnique: // The key was used: the answer is the reservation of then.
-		return 0, c.made(cmd.Key)
+		return 0, c.made(cmd)
 	case code(err) == codeSoldOut:
 		return 0, errSoldOut
 	}
@@ -96,25 +100,35 @@ func code(err error) string {
 	return ""
 }
 
-// made looks up the reservation of a key.
-func (c *postgresConn) made(key string) error {
+// made looks up the reservation of a command's key.
+func (c *postgresConn) made(cmd *engine.Command) error {
 	table := "reservation"
 	if c.lines > 1 {
 		table = "customer_order"
 	}
-	var id int64
-	return c.conn.QueryRow(always, "SELECT id FROM "+table+" WHERE key = $1", key).Scan(&id)
+	return c.conn.QueryRow(always, "SELECT id FROM "+table+" WHERE key = $1", cmd.Key).Scan(&cmd.Reservation.Nonce)
 }
 
-// statement reserves with one statement.
-func (c *postgresConn) statement(cmd *engine.Command) (err error) {
-	var id int64
+// statement does a command with one statement.
+func (c *postgresConn) statement(cmd *engine.Command) (taken int64, err error) {
+	switch cmd.Op {
+	case engine.OpReserve:
+		return units(cmd.Lines), c.reserve(cmd)
+	case engine.OpGetItem:
+		return 0, c.read(cmd.SKU)
+	}
+	return c.step(cmd)
+}
+
+// reserve reserves with one statement. The number of a reservation is what it is found by later.
+func (c *postgresConn) reserve(cmd *engine.Command) (err error) {
+	id := &cmd.Reservation.Nonce
 	if c.lines > 1 {
 		c.spread(cmd)
-		return c.conn.QueryRow(always, reserveOrder, cmd.Key, c.skus, c.quantities, cmd.TTL).Scan(&id)
+		return c.conn.QueryRow(always, reserveOrder, cmd.Key, c.skus, c.quantities, cmd.TTL).Scan(id)
 	}
 	l := &cmd.Lines[0]
-	err = c.conn.QueryRow(always, reserveOne, l.SKU, l.Quantity, cmd.Key, cmd.TTL).Scan(&id)
+	err = c.conn.QueryRow(always, reserveOne, l.SKU, l.Quantity, cmd.Key, cmd.TTL).Scan(id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errSoldOut
 	}
@@ -140,22 +154,32 @@ VALUES ($1, $2, $3, now() + $4::bigint * interval '1 ms') RETURNING id`
 VALUES ($1, $2, $3, now() + $4::bigint * interval '1 ms') RETURNING id`
 )
 
-// transaction reserves as frameworks do.
-func (c *postgresConn) transaction(cmd *engine.Command) error {
+// transaction does a command as frameworks do.
+func (c *postgresConn) transaction(cmd *engine.Command) (taken int64, err error) {
+	if cmd.Op == engine.OpGetItem {
+		return 0, c.read(cmd.SKU)
+	}
 	tx, err := c.conn.Begin(always)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := c.within(tx, cmd); err != nil {
+	if taken, err = c.within(tx, cmd); err != nil {
 		if undone := tx.Rollback(always); undone != nil {
-			return errors.Join(err, undone)
+			return 0, errors.Join(err, undone)
 		}
-		return err
+		return 0, err
 	}
-	return tx.Commit(always)
+	return taken, tx.Commit(always)
 }
 
-func (c *postgresConn) within(tx pgx.Tx, cmd *engine.Command) error {
+func (c *postgresConn) within(tx pgx.Tx, cmd *engine.Command) (taken int64, err error) {
+	if cmd.Op == engine.OpReserve {
+		return units(cmd.Lines), c.reserveWithin(tx, cmd)
+	}
+	return c.stepWithin(tx, cmd)
+}
+
+func (c *postgresConn) reserveWithin(tx pgx.Tx, cmd *engine.Command) error {
 	c.spread(cmd)
 	if err := c.lock(tx); err != nil {
 		return err
@@ -165,11 +189,11 @@ func (c *postgresConn) within(tx pgx.Tx, cmd *engine.Command) error {
 			return err
 		}
 	}
-	var id int64
+	id := &cmd.Reservation.Nonce
 	if c.lines > 1 {
-		return tx.QueryRow(always, insertOrder, cmd.Key, c.skus, c.quantities, cmd.TTL).Scan(&id)
+		return tx.QueryRow(always, insertOrder, cmd.Key, c.skus, c.quantities, cmd.TTL).Scan(id)
 	}
-	return tx.QueryRow(always, insertOne, cmd.Key, c.skus[0], c.quantities[0], cmd.TTL).Scan(&id)
+	return tx.QueryRow(always, insertOne, cmd.Key, c.skus[0], c.quantities[0], cmd.TTL).Scan(id)
 }
 
 // lock locks the rows of the order and sees that there is enough.

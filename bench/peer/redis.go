@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,8 +26,8 @@ var (
 	redisReserve string
 	//go:embed redis_expire.lua
 	redisExpire string
-	//go:embed redis_count.lua
-	redisCount string
+	//go:embed redis_step.lua
+	redisStep string
 )
 
 // redisSettings are the arguments of the server.
@@ -44,7 +45,8 @@ type redisServer struct {
 	server  *process
 	sockets string
 	client  rueidis.Client
-	sha     string
+	// reserve, step and free are the scripts, by the name that the server gives each.
+	reserve, step, free string
 	// skus is how many items there are, stock the units that each began with.
 	skus  int
 	stock int64
@@ -74,8 +76,10 @@ func openRedis(ctx context.Context, dir string, w bench.Workload, stock int64) (
 	if err := r.fill(ctx); err != nil {
 		return nil, fmt.Errorf("make the items: %w", err)
 	}
-	if r.sha, err = r.client.Do(ctx, r.client.B().ScriptLoad().Script(redisReserve).Build()).ToString(); err != nil {
-		return nil, fmt.Errorf("load the script: %w", err)
+	for script, name := range map[string]*string{redisReserve: &r.reserve, redisStep: &r.step, redisExpire: &r.free} {
+		if *name, err = r.client.Do(ctx, r.client.B().ScriptLoad().Script(script).Build()).ToString(); err != nil {
+			return nil, fmt.Errorf("load a script: %w", err)
+		}
 	}
 	workers := make([]worker, redisSenders)
 	for i := range workers {
@@ -86,8 +90,9 @@ func openRedis(ctx context.Context, dir string, w bench.Workload, stock int64) (
 		store: r,
 		pool:  newPool(workers, redisAtOnce, l), ledger: l, pids: []int{r.server.pid()},
 		settings: fmt.Sprintf("%s, over a Unix socket with rueidis; %d connections, pipelined.\n"+
-			"Durable: the log is fsynced before an answer. The id of a reservation is its key.\n%s\n\n%s\n%s",
-			version(ctx, path), 1<<redisPipes, strings.Join(redisSettings, " "), redisReserve, redisExpire),
+			"Durable: the log is fsynced before an answer. The id of a reservation is its key.\n%s\n\n%s\n%s\n%s\n"+
+			"-- An item is read by a GET of its free units.",
+			version(ctx, path), 1<<redisPipes, strings.Join(redisSettings, " "), redisReserve, redisStep, redisExpire),
 	}, nil
 }
 
@@ -161,15 +166,74 @@ func (r *redisServer) count(ctx context.Context) (b books, err error) {
 			b.taken += r.stock - free
 		}
 	}
+	live, err := r.countReservations(ctx, &b)
+	if err != nil {
+		return b, err
+	}
 	holds, err := r.client.Do(ctx, r.client.B().Zcard().Key(redisHolds).Build()).AsInt64()
-	for from := int64(0); err == nil && from < holds; from += seedAtOnce {
-		var held int64
-		first, last := strconv.FormatInt(from, 10), strconv.FormatInt(from+seedAtOnce-1, 10)
-		count := r.client.B().Eval().Script(redisCount).Numkeys(1).Key(redisHolds).Arg(first, last).Build()
-		held, err = r.client.Do(ctx, count).AsInt64()
-		b.held += held
+	if err == nil && holds != live {
+		err = fmt.Errorf("%d reservations are live, %d are in the order of their ends", live, holds)
 	}
 	return b, err
+}
+
+// countReservations counts what the reservations hold, and how many are neither confirmed nor over.
+func (r *redisServer) countReservations(ctx context.Context, b *books) (live int64, err error) {
+	seen := map[string]bool{} // A scan may come by a key twice.
+	for cursor := uint64(0); ; {
+		scan := r.client.B().Scan().Cursor(cursor).Match(redisReservation + "*").Count(seedAtOnce).Build()
+		some, err := r.client.Do(ctx, scan).AsScanEntry()
+		if err != nil {
+			return live, err
+		}
+		keys := slices.DeleteFunc(some.Elements, func(key string) bool { return seen[key] })
+		for _, key := range keys {
+			seen[key] = true
+		}
+		if len(keys) > 0 {
+			all, err := r.client.Do(ctx, r.client.B().Mget().Key(keys...).Build()).AsStrSlice()
+			if err != nil {
+				return live, err
+			}
+			for _, record := range all {
+				n, err := redisUnits(record)
+				if err != nil {
+					return live, err
+				}
+				b.held += n
+				if strings.HasSuffix(record, "\n") {
+					live++
+				}
+			}
+		}
+		if cursor = some.Cursor; cursor == 0 {
+			return live, nil
+		}
+	}
+}
+
+// redisUnits are the units of all lines of what a reservation says.
+func redisUnits(record string) (sum int64, err error) {
+	for record != "" {
+		_, rest, _ := strings.Cut(record, "\n")
+		quantity, rest, ok := strings.Cut(rest, "\n")
+		if !ok { // What is left says that it was confirmed.
+			return sum, nil
+		}
+		n, err := strconv.ParseInt(quantity, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum, record = sum+n, rest
+	}
+	return sum, nil
+}
+
+// expire implements expiring.
+func (r *redisServer) expire(ctx context.Context) (units int64, err error) {
+	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
+	expire := r.client.B().Evalsha().Sha1(r.free).Numkeys(1).Key(redisHolds).Arg(now, strconv.Itoa(expireAtOnce)).Build()
+	return r.client.Do(ctx, expire).AsInt64()
 }
 
 // redisSender sends scripts, many at a time.
@@ -186,19 +250,51 @@ func (s *redisSender) do(calls []call) {
 	s.cmds = s.cmds[:0]
 	now := time.Now().UnixMilli()
 	for i := range calls {
-		s.cmds = append(s.cmds, s.script(calls[i].cmd, now))
+		s.cmds = append(s.cmds, s.command(calls[i].cmd, now))
 	}
 	for i, answer := range s.client.DoMulti(always, s.cmds...) {
 		c := &calls[i]
-		switch n, err := answer.AsInt64(); {
+		n, err := answer.AsInt64()
+		switch {
 		case err != nil:
-			c.err = fmt.Errorf("run the script: %w", err)
+			c.err = fmt.Errorf("%s: %w", c.cmd.Op, err)
+		case c.cmd.Op == engine.OpGetItem:
+		case c.cmd.Op != engine.OpReserve:
+			c.stepped(n)
 		case n < 0:
 			c.err = errSoldOut
 		case n > 0:
 			c.taken = units(c.cmd.Lines)
 		}
+		if c.cmd.Op == engine.OpReserve {
+			c.cmd.Reservation.Home = c.cmd.Key
+		}
 	}
+}
+
+// stepped enters what a script said of a step.
+func (c *call) stepped(given int64) {
+	if given < 0 {
+		c.err = errState
+		return
+	}
+	c.taken = -given
+}
+
+// redisSteps are the steps by the names that the script has for them.
+var redisSteps = map[engine.Op]string{
+	engine.OpConfirm: "confirm", engine.OpRelease: "release", engine.OpFulfill: "fulfill",
+}
+
+func (s *redisSender) command(cmd *engine.Command, now int64) rueidis.Completed {
+	switch cmd.Op {
+	case engine.OpReserve:
+		return s.script(cmd, now)
+	case engine.OpGetItem:
+		return s.client.B().Get().Key(redisStock + cmd.SKU).Build()
+	}
+	return s.client.B().Evalsha().Sha1(s.step).Numkeys(2).Key(redisReservation+cmd.Reservation.Home, redisHolds).
+		Arg(redisSteps[cmd.Op], strconv.FormatInt(now, 10)).Build()
 }
 
 func (s *redisSender) script(cmd *engine.Command, now int64) rueidis.Completed {
@@ -213,5 +309,5 @@ func (s *redisSender) script(cmd *engine.Command, now int64) rueidis.Completed {
 		s.record = append(strconv.AppendInt(append(append(s.record, key...), '\n'), l.Quantity, 10), '\n')
 	}
 	s.args = append(s.args, string(s.record))
-	return s.client.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(s.keys))).Key(s.keys...).Arg(s.args...).Build()
+	return s.client.B().Evalsha().Sha1(s.reserve).Numkeys(int64(len(s.keys))).Key(s.keys...).Arg(s.args...).Build()
 }
