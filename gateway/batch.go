@@ -12,7 +12,7 @@ import (
 )
 
 // BatchRequest is the body of batch. An operation of it has the fields of that operation's body,
-// and op, idempotency_key, sku or id, and if_match beside them.
+// and op, idempotency_key, sku or id, and if_match beside them; one that only reads has op, and sku or id.
 type BatchRequest struct {
 	ErrorPolicy Text             `json:"error_policy" enum:"error_policies" doc:"ignore_failed by default: each operation stands alone. reject_everything: one atomic turn, of at most 1000 lines."`
 	Operations  []jsontext.Value `json:"operations" items:"operation" required:"true" minitems:"1" maxitems:"10000" doc:"Done in order, as far as they touch the same item."`
@@ -130,9 +130,15 @@ func (r *Reader) Batch(ctx context.Context, who *Caller, b, raw []byte) ([]byte,
 	if p != nil {
 		return b, p
 	}
+	if p := run.allowed(); p != nil {
+		return b, p
+	}
 	run.look(ctx)
 	run.start(len(run.members), r.Port, run.write)
 	run.results = slices.Grow(run.results, len(run.members)*resultBytes)
+	if policy == rejectEverything {
+		run.refuseReads()
+	}
 	switch {
 	case policy != rejectEverything:
 		run.each(ctx)
@@ -216,9 +222,9 @@ func (m *member) decode(port Port, who *Caller, raw jsontext.Value) *Problem {
 	if !named.Op.Set {
 		return Invalid("op", "op is required")
 	}
-	m.operation = mutations[named.Op.S]
+	m.operation = batchable[named.Op.S]
 	if m.operation == nil {
-		return Invalid("op", "op must be one of the operations that change something, such as reserve")
+		return Invalid("op", "op must be an operation on one item or reservation, such as reserve or get_item")
 	}
 	if p := m.operation.DecodeMessage(raw, &m.message); p != nil {
 		return p
@@ -259,6 +265,30 @@ func (b *batch) spoiled() bool {
 		}
 	}
 	return false
+}
+
+// allowed is the one decision about a batch as a whole: who may only read is refused a batch that is
+// to change something, and nobody is told of each operation what all of them have in common.
+func (b *batch) allowed() *Problem {
+	if b.who.Grant == nil || b.who.Grant.Allows(changes) == nil {
+		return nil
+	}
+	for _, m := range b.members {
+		if m.operation != nil && m.operation.Mutates() {
+			return Denied(b.who.Grant.Allows(changes))
+		}
+	}
+	return nil
+}
+
+// refuseReads gives what only reads in an atomic batch a problem: its answer would be neither of before
+// the turn nor of after it.
+func (b *batch) refuseReads() {
+	for _, m := range b.members {
+		if m.problem == nil && !m.operation.Mutates() {
+			m.problem = Invalid("op", "%s only reads, which a batch with %s cannot have", m.operation.Name, rejectEverything)
+		}
+	}
 }
 
 // refuseRest gives every operation without a problem that of its siblings.

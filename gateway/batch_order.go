@@ -8,8 +8,8 @@ import (
 )
 
 // each does every operation by itself. Commands on the same item are done in order: those of one
-// item are handed over in order, which the port keeps; a command that spans several, or is a step
-// on a reservation, waits for the earlier ones on its items, and the later ones wait for it.
+// item are handed over in order, which the port keeps; a command that spans several, or is about
+// a reservation, waits for the earlier ones on its items, and the later ones wait for it.
 func (b *batch) each(ctx context.Context) {
 	var last lastOn
 	if len(b.members) > 1 && b.special() {
@@ -46,7 +46,7 @@ func (m *member) special() bool {
 		return false
 	}
 	c := &m.message.Command
-	if c.Op.Step() {
+	if ofReservation(c) {
 		return true
 	}
 	for i := 1; i < len(c.Lines); i++ {
@@ -56,6 +56,9 @@ func (m *member) special() bool {
 	}
 	return false
 }
+
+// ofReservation reports whether only a reservation knows which items a command touches.
+func ofReservation(c *engine.Command) bool { return c.Op.Step() || c.Op == engine.OpGetReservation }
 
 // findItems learns which items each command touches. Only the reservation itself knows those of a
 // step, and they never change; one that is not found touches nothing. It reports false when time
@@ -77,7 +80,7 @@ func (b *batch) findItems(ctx context.Context) bool {
 		}
 		c := &m.message.Command
 		switch {
-		case c.Op.Step():
+		case ofReservation(c):
 			if !g.add(ctx, i, &engine.Command{Op: engine.OpGetReservation, Reservation: c.Reservation}) {
 				return false
 			}

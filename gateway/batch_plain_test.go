@@ -30,7 +30,7 @@ func agreePlainBatch(t *testing.T, raw string) (plainly bool) {
 		if err := json.Unmarshal(one, &named); err != nil {
 			t.Fatal(err)
 		}
-		o := mutations[named.Op.S]
+		o := batchable[named.Op.S]
 		if o == nil || o != b.members[i].operation {
 			t.Fatalf("operation %d is %q: %s", i, named.Op.S, raw)
 		}

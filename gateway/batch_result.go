@@ -10,7 +10,12 @@ func (b *batch) write(i int, a *engine.Answer) {
 	}
 	m := b.members[i]
 	m.from = len(b.results)
-	if p := ProblemIn(a); p != nil {
+	a, p := Seen(b.who.Grant, m.operation.Op, a)
+	if p == nil && len(b.results) > batchReadsBytesMax && !m.operation.Mutates() {
+		p = newProblem(TooLargeAnswer, "", "the results before this have %d bytes, and a batch reads no more after %d", len(b.results), batchReadsBytesMax)
+	}
+	if p != nil {
+		b.who.Report(m.operation.Name, p)
 		b.results = m.appendProblem(b.results, p, b.reader.Metrics)
 	} else {
 		b.succeeded[m.operation.Op]++

@@ -98,6 +98,12 @@ type envelope[A, B any] struct {
 	Body    B `json:",embed"`
 }
 
+// question is a message of an operation that only reads, as it is decoded.
+type question[A any] struct {
+	opMember
+	Address A `json:",embed"`
+}
+
 // define gives an operation of the engine its decoders.
 func define[B, A any, PB body[B], PA address[A]](o Operation) *Operation {
 	o.Request, o.Message = reflect.TypeFor[B](), reflect.TypeFor[envelope[A, B]]()
@@ -138,6 +144,23 @@ func read[A any, PA address[A]](o Operation) *Operation {
 		return miss.or(nil)
 	}
 	return &o
+}
+
+// ask gives an operation of the engine that only reads its decoders.
+func ask[A any, PA address[A]](o Operation) *Operation {
+	asked := read[A, PA](o)
+	asked.Message = reflect.TypeFor[question[A]]()
+	asked.message = func(raw []byte, m *Message) *Problem {
+		var q question[A]
+		if p := decode(raw, &q); p != nil {
+			return p
+		}
+		m.Op = q.Op
+		var miss missing
+		PA(&q.Address).fill(m, &miss)
+		return miss.or(nil)
+	}
+	return asked
 }
 
 // DecodeBody reads the body of an operation over HTTP into the command of a message, which has to be

@@ -38,7 +38,7 @@ var (
 		Summary: "Create an item, or replace its settings", Answer: reflect.TypeFor[ItemSettings](), Created: true,
 		Codes: []engine.Code{engine.VersionConflict, engine.InvalidQuantityTooLow, engine.InvalidQuantityTooHigh},
 	})
-	GetItem = read[skuAddress](Operation{
+	GetItem = ask[skuAddress](Operation{
 		Name: "get_item", Op: engine.OpGetItem, Method: http.MethodGet, Path: "/v1/items/{sku}",
 		Summary: "Read an item: its levels, their totals and its settings", Answer: reflect.TypeFor[Item](),
 		Codes: []engine.Code{engine.ItemNotFound},
@@ -80,7 +80,7 @@ var (
 		Summary: "Hold units for a while: all lines or none", Answer: reflect.TypeFor[Reservation](), Created: true,
 		Codes: with(reserveCodes, engine.TTLTooLong),
 	})
-	GetReservation = read[stepAddress](Operation{
+	GetReservation = ask[stepAddress](Operation{
 		Name: "get_reservation", Op: engine.OpGetReservation, Method: http.MethodGet, Path: "/v1/reservations/{id}",
 		Summary: "Read a reservation", Answer: reflect.TypeFor[Reservation](),
 		Codes: []engine.Code{engine.ReservationNotFound},
@@ -149,16 +149,19 @@ func Operations() []*Operation {
 	}
 }
 
-// mutations finds an operation that changes something by its name.
-var mutations = func() map[string]*Operation {
+// batchable finds an operation that a batch may have by its name.
+var batchable = func() map[string]*Operation {
 	m := make(map[string]*Operation)
 	for _, o := range Operations() {
-		if o.Mutates() {
+		if o.Batchable() {
 			m[o.Name] = o
 		}
 	}
 	return m
 }()
+
+// Batchable reports whether a batch may have the operation: every one that is one command.
+func (o *Operation) Batchable() bool { return o.Op != engine.OpNone }
 
 // Mutates reports whether the operation changes stock itself, and so needs a key.
 func (o *Operation) Mutates() bool { return o.Op.Mutates() }

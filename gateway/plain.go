@@ -178,7 +178,7 @@ func (p *plain) member(m members) (ok bool) {
 	switch m {
 	case memberOp:
 		if t, plainly := p.text(); plainly {
-			p.operation = mutations[string(t)]
+			p.operation = batchable[string(t)]
 			ok = p.operation != nil
 		}
 	case memberKey:

@@ -96,8 +96,8 @@ var plainShapes = [...]plainShape{
 	engine.OpCancel:         {plainStep | memberLines, memberID},
 	engine.OpRelease:        {plainStep, memberID},
 	engine.OpExtend:         {plainStep | memberTTL, memberID},
-	engine.OpGetItem:        {memberSKU, memberSKU},
-	engine.OpGetReservation: {memberID, memberID},
+	engine.OpGetItem:        {memberOp | memberSKU, memberSKU},
+	engine.OpGetReservation: {memberOp | memberID, memberID},
 }
 
 // body is the shape of an HTTP body, which has no envelope.

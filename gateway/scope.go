@@ -17,8 +17,11 @@ var scopes = map[*Operation]access.Scopes{
 	PutItem: access.Stock, Receive: access.Stock, Adjust: access.Stock, Set: access.Stock,
 	Move: access.Stock, Restock: access.Stock,
 
-	Batch: access.Sell | access.Stock,
+	Batch: access.Read | changes,
 }
+
+// changes are the scopes with which something can be changed.
+const changes = access.Sell | access.Stock
 
 // What is no operation and needs a scope too: the stream of events, and the metrics.
 const (

@@ -62,8 +62,8 @@ func (f *benchFlags) contenders() []contender {
 		{name: "a server of Skua", open: f.openServed, ways: []way{
 			{name: wayNATS, on: onAll, windows: []int{1, 256, 4096}, judged: []int{256, 4096}, takes: everything, paced: true, workers: lanes},
 			{name: wayHTTP, on: onAll, windows: []int{1, 64}, judged: []int{64}, takes: everything, workers: connections, waits: true, most: connectionsMost},
-			{name: wayNATSBatch, on: onAll, windows: []int{80 * f.Batch}, judged: []int{80 * f.Batch}, takes: mutations, workers: lanes},
-			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, takes: mutations, workers: batches, waits: true, most: connectionsMost * f.Batch},
+			{name: wayNATSBatch, on: onAll, windows: []int{80 * f.Batch}, judged: []int{80 * f.Batch}, takes: everything, workers: lanes},
+			{name: wayHTTPBatch, on: onAll, windows: []int{32 * f.Batch}, takes: everything, workers: batches, waits: true, most: connectionsMost * f.Batch},
 		}},
 		{name: "Skua in process with events", open: f.openInProcessEvents, ways: []way{
 			{name: wayInProcessEvents, on: onAll, windows: []int{8192}, takes: everything},

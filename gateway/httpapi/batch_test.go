@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -67,6 +68,11 @@ func TestBatch(t *testing.T) {
 			{"op":"receive","idempotency_key":"b8","sku":"B","location":"main","quantity":1,"if_match":77},
 			{"op":"reserve","idempotency_key":"b9","lines":[{"sku":"B","quantity":300}]},
 			{"op":"get_item","sku":"B"},
+			{"op":"get_reservation","id":"` + id + `"},
+			{"op":"get_item","sku":"nope"},
+			{"op":"get_item","sku":"B","idempotency_key":"b"},
+			{"op":"get_reservation","sku":"B"},
+			{"op":"list_items"},
 			{"op":"receive","idempotency_key":"b10","location":"main"},
 			{"idempotency_key":"b11"},
 			7,
@@ -76,8 +82,9 @@ func TestBatch(t *testing.T) {
 		wantResults(t, d.do("POST", "/v1/batch", body, "Idempotency-Key:"),
 			"201 1", "200 2", "201 active", "200 4", "200 confirmed", "200 fulfilled",
 			"400 IDEMPOTENCY_KEY_REQUIRED idempotency_key", "400 INVALID_REQUEST quantity", "404 ITEM_NOT_FOUND sku",
-			"412 VERSION_CONFLICT if_match", "409 INSUFFICIENT_STOCK lines", "400 INVALID_REQUEST op",
-			"400 INVALID_REQUEST sku", "400 INVALID_REQUEST op", "400 INVALID_REQUEST", "404 RESERVATION_NOT_FOUND id",
+			"412 VERSION_CONFLICT if_match", "409 INSUFFICIENT_STOCK lines",
+			"200 4", "200 fulfilled", "404 ITEM_NOT_FOUND sku", "400 INVALID_REQUEST idempotency_key", "400 INVALID_REQUEST sku",
+			"400 INVALID_REQUEST op", "400 INVALID_REQUEST sku", "400 INVALID_REQUEST op", "400 INVALID_REQUEST", "404 RESERVATION_NOT_FOUND id",
 			"200 2 replayed")
 	}
 }
@@ -91,6 +98,7 @@ func TestAtomicBatch(t *testing.T) {
 		"409 LINKED_LINE_FAILED", "409 INSUFFICIENT_STOCK lines")
 	wantResults(t, d.do("POST", "/v1/batch", head+ok+`,{"op":"receive","idempotency_key":"r","sku":"A","quantity":1}]}`),
 		"409 LINKED_LINE_FAILED", "400 INVALID_REQUEST location")
+	wantResults(t, d.do("POST", "/v1/batch", head+ok+`,{"op":"get_item","sku":"A"}]}`), "409 LINKED_LINE_FAILED", "400 INVALID_REQUEST op")
 	lines := strings.TrimSuffix(strings.Repeat(`{"sku":"A","quantity":1},`, 1000), ",")
 	d.refused(400, "TOO_MANY_LINES", "operations", "POST", "/v1/batch", head+ok+`,{"op":"reserve","idempotency_key":"r","lines":[`+lines+`]}]}`)
 	if d.shop.Records() != before {
@@ -100,6 +108,31 @@ func TestAtomicBatch(t *testing.T) {
 		"200 3", "201 active")
 	if d.shop.Records() != before+1 {
 		t.Errorf("an atomic batch is %d records", d.shop.Records()-before)
+	}
+}
+
+// TestBatchOfLargeReads: few bytes can ask for very many, which a batch does not answer without end.
+func TestBatchOfLargeReads(t *testing.T) {
+	d := stocked(t)
+	var levels []string
+	for i := range 1000 {
+		levels = append(levels, fmt.Sprintf(`{"op":"receive","idempotency_key":"l%d","sku":"A","location":"shelf %d","quantity":1}`, i, i))
+	}
+	d.must(200, "POST", "/v1/batch", `{"operations":[`+strings.Join(levels, ",")+`]}`)
+	const reads = 400
+	all := results(t, d.do("POST", "/v1/batch", `{"operations":[`+strings.Repeat(`{"op":"get_item","sku":"A"},`, reads)+
+		`{"op":"receive","idempotency_key":"last","sku":"A","location":"shelf 1","quantity":1}]}`))
+	did := make(map[string]int)
+	for _, one := range all[:reads] {
+		did[one]++
+	}
+	const itemBytesMin, allowed = 150_000, 32 << 20
+	refused := did["413 ANSWER_TOO_LARGE"]
+	if len(did) != 2 || refused == 0 || reads-refused > allowed/itemBytesMin {
+		t.Errorf("of %d reads: %v", reads, did)
+	}
+	if !strings.HasPrefix(all[reads], "200 ") {
+		t.Errorf("what changes something was refused for what was read: %s", all[reads])
 	}
 }
 
@@ -160,6 +193,7 @@ func TestBatchKeepsOrder(t *testing.T) {
 				`{"lines":[{"sku":"A","quantity":10},{"sku":"B","quantity":10},{"sku":"C","quantity":10}]}`).body["id"].(string))
 		}
 		var ops []string
+		reads := make(map[int]string) // What the answer of an operation has to have.
 		key := 0
 		op := func(format string, args ...any) {
 			key++
@@ -167,12 +201,14 @@ func TestBatchKeepsOrder(t *testing.T) {
 		}
 		for range 60 {
 			sku := names[random.IntN(3)]
-			switch random.IntN(4) {
+			switch random.IntN(5) {
 			case 0:
 				if len(ids) == 0 {
 					continue
 				}
 				op(`"op":"release","id":"%s"`, ids[0])
+				reads[len(ops)] = `"state":"released"`
+				ops = append(ops, fmt.Sprintf(`{"op":"get_reservation","id":"%s"}`, ids[0]))
 				ids = ids[1:]
 				for _, n := range names {
 					available[n] += 10
@@ -181,6 +217,9 @@ func TestBatchKeepsOrder(t *testing.T) {
 				op(`"op":"reserve","lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":1}]`)
 				available["A"]--
 				available["B"]--
+			case 2:
+				reads[len(ops)] = fmt.Sprintf(`"available":%d,`, available[sku])
+				ops = append(ops, fmt.Sprintf(`{"op":"get_item","sku":"%s"}`, sku))
 			default:
 				op(`"op":"set","sku":"%s","location":"m","state":"available","quantity":%d,"change_from_quantity":%d`, sku, available[sku]+1, available[sku])
 				available[sku]++
@@ -190,6 +229,15 @@ func TestBatchKeepsOrder(t *testing.T) {
 		for i, got := range results(t, r) {
 			if !strings.HasPrefix(got, "20") {
 				t.Fatalf("operation %d, %s: %s (seed %d)", i, ops[i], got, seed)
+			}
+		}
+		var answers struct{ Results []json.RawMessage }
+		if err := json.Unmarshal(r.Body.Bytes(), &answers); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range reads {
+			if !strings.Contains(string(answers.Results[i]), want) {
+				t.Fatalf("operation %d, %s: %s, want %s (seed %d)", i, ops[i], answers.Results[i], want, seed)
 			}
 		}
 		for _, q := range port.queues {

@@ -23,7 +23,7 @@ var enums = map[string][]string{
 	"error_policies":     gateway.ErrorPolicies,
 	"reservation_states": namesOf(engine.Active, engine.Cancelled),
 	"event_types":        namesOf(engine.ItemCreated, engine.StockCancelled),
-	"operations":         mutations(),
+	"operations":         batchable(),
 	"codes":              codes(),
 }
 
@@ -38,9 +38,9 @@ func namesOf[E interface {
 	return names
 }
 
-func mutations() (names []string) {
+func batchable() (names []string) {
 	for _, o := range gateway.Operations() {
-		if o.Mutates() {
+		if o.Batchable() {
 			names = append(names, o.Name)
 		}
 	}
@@ -108,14 +108,14 @@ func (s *schemas) items(t reflect.Type, tag reflect.StructTag) object {
 	}
 	return object{
 		{"type", "object"},
-		{"required", []string{"op", "idempotency_key"}},
-		{"description", "The members of the operation's body, with its address and its key beside."},
+		{"required", []string{"op"}},
+		{"description", "The members of the operation's body, with its address beside, and with its key if it changes something."},
 		{"properties", object{
 			{"op", object{{"type", "string"}, {"enum", enums["operations"]}}},
 			{"idempotency_key", object{{"type", "string"}, {"minLength", 1}, {"maxLength", engine.KeyBytesMax}}},
 			{"sku", object{{"type", "string"}, {"description", "Of the operations on one item."}}},
 			{"if_match", object{{"type", "integer"}, {"description", "The sequence that the item must be at."}}},
-			{"id", object{{"type", "string"}, {"description", "Of the steps on a reservation."}}},
+			{"id", object{{"type", "string"}, {"description", "Of the operations on a reservation."}}},
 		}},
 	}
 }
