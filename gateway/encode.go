@@ -104,13 +104,15 @@ func appendSettings(b []byte, s *engine.Settings) []byte {
 	b = appendInt(b, `{"backorder_limit":`, s.BackorderLimit)
 	b = appendInt(b, `,"reorder_point":`, s.ReorderPoint)
 	b = append(b, `,"safety_stock":{`...)
-	for i, loc := range slices.Sorted(maps.Keys(s.SafetyStock)) {
-		if i > 0 {
-			b = append(b, ',')
+	if len(s.SafetyStock) > 0 { // Sorting nothing takes memory.
+		for i, loc := range slices.Sorted(maps.Keys(s.SafetyStock)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendText(b, loc)
+			b = append(b, ':')
+			b = strconv.AppendInt(b, s.SafetyStock[loc], 10)
 		}
-		b = appendText(b, loc)
-		b = append(b, ':')
-		b = strconv.AppendInt(b, s.SafetyStock[loc], 10)
 	}
 	b = append(b, `},"location_order":[`...)
 	for i, loc := range s.LocationOrder {

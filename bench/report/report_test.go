@@ -50,7 +50,7 @@ func sample() *Report {
 		shared, alone, row("uniform", "NATS", false, 150_000, 900), pipelined, slow, row("uniform", "A <peer>", true, 20_000, 8000), open,
 		row("hot", "NATS", false, 150_000, 900), row("hot", "HTTP", false, 50_000, 900), floor, lossy, wrong, row("hot", "A <peer>", true, 4000, 8000),
 	}
-	sections := append(Compare(rows, map[string]string{"A <peer>": "fsync  = on"}), Summary(SideBySide(rows, "NATS"))...)
+	sections := append(Compare(rows, map[string]string{"A <peer>": "fsync  = on"}), Summary(SideBySide(rows, "NATS", "HTTP"))...)
 	offer := func(f float64) Offer {
 		r := result(1000*min(f, 1), 100*f)
 		r.Offered, r.Missed = 1000*f, int64(1000*max(0, f-1))
@@ -108,9 +108,9 @@ func TestSideBySide(t *testing.T) {
 		{Workload: "hot", Way: "A", Peer: true, InFlight: 16_384, Result: open},
 		lossy, wrong,
 		{Workload: "read", Way: "NATS", InFlight: 4096, Result: result(800, 2)},
-	}, "NATS")
+	}, "NATS", "HTTP")
 	want := []Side{{
-		Workload: "hot", Peer: "A", PeerInFlight: 256, PeerRate: 100, PeerCPU: 40, Skua: []Ratio{{256, 4, 0.1}, {4096, 8, 0.05}},
+		Workload: "hot", Peer: "A", PeerInFlight: 256, PeerRate: 100, PeerCPU: 40, Skua: []Ratio{{"NATS", 256, 4, 0.1}, {"NATS", 4096, 8, 0.05}, {"HTTP", 64, 0.04, 10}},
 	}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -96,7 +96,7 @@ func (c *benchCompareCmd) Run(o output) error {
 	}
 	return c.measured(o, "compare", func(ctx context.Context, dir string) (findings, error) {
 		rows, settings, err := c.measure(ctx, o, dir)
-		sides := report.SideBySide(rows, wayNATS)
+		sides := report.SideBySide(rows, wayNATS, wayNATSBatch)
 		return findings{
 			map[string]any{"rows": rows, "settings": settings, "side_by_side": sides},
 			append(report.Compare(rows, settings), report.Summary(sides)...),

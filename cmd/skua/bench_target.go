@@ -76,9 +76,8 @@ const (
 // stopSoon is how long a server takes at most to stop: nobody needs what it would publish meanwhile.
 const stopSoon = "1s"
 
-// everything, mutations: what a way in is good for. Batches only change things.
-func everything(bench.Workload) bool  { return true }
-func mutations(w bench.Workload) bool { return w.Reads == 0 }
+// everything is what a way in is good for.
+func everything(bench.Workload) bool { return true }
 
 // connectionsMost bounds the connections over HTTP. A longer window waits for one.
 const connectionsMost = 256
