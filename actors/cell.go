@@ -71,12 +71,18 @@ func (c *cell) mark(mark uint32, set bool) bool {
 	return c.marks.And(^mark)&mark != 0
 }
 
-// fault is why the stock is not there, or nil.
+// fault is why the stock is not there, or nil. Every turn asks, so it looks no further than it must.
 func (c *cell) fault() error {
-	if r := c.rest.Load(); r != nil {
-		return r.fault
+	if !c.faulty {
+		return nil
 	}
-	return nil
+	return c.rest.Load().fault
+}
+
+// setFault says why the stock is not there. The cell is held, or not open yet.
+func (c *cell) setFault(err error) {
+	c.faulty = true
+	c.amend(func(r *cellRest) { r.fault = err })
 }
 
 // saved is the snapshot's note on the SKU.
@@ -149,6 +155,7 @@ func (c *cell) ticked() {
 func (c *cell) take(stock *engine.Stock, last uint64, saved any) {
 	stock.Track()
 	c.stock, c.last = stock, last
+	c.faulty = false
 	c.amend(func(r *cellRest) { r.saved, r.fault = saved, nil })
 	c.item = stock.Exists()
 	c.mark(markExists, c.item)
@@ -157,7 +164,7 @@ func (c *cell) take(stock *engine.Stock, last uint64, saved any) {
 // fail leaves the cell without a stock. It refuses everything, and is forgotten when its last
 // caller leaves, so that the next one tries again.
 func (c *cell) fail(err error) {
-	c.amend(func(r *cellRest) { r.fault = errors.Join(engine.ErrUnavailable, err) })
+	c.setFault(errors.Join(engine.ErrUnavailable, err))
 	c.item = false
 	c.mark(markExists, false)
 	c.sys().log("load item", "sku", c.sku, "error", err)

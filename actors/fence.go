@@ -11,7 +11,7 @@ func (s *System) fence(cells []*cell) {
 	for _, c := range cells {
 		c.hold()
 		c.enter() // The cell stays until it is well again.
-		c.amend(func(r *cellRest) { r.fault = engine.ErrInternal })
+		c.setFault(engine.ErrInternal)
 		s.wal.Await(c.last, &reload{c})
 	}
 }

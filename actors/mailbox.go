@@ -22,6 +22,7 @@ type mailbox struct {
 	holds   int8 // Each ends by its own resume: a visit and a fence may hold at once.
 	item    bool // The stock is one of an item; of the turn. It is here for its size, as is gone.
 	gone    bool // The cell is not in the directory any more; under the shard's lock.
+	faulty  bool // The stock is not there, see fault; of the turn.
 	context invoker
 	backlog *backlog // nil while nothing waits
 }
