@@ -17,7 +17,7 @@ import (
 type warming struct {
 	targets []target
 	traces  []uint64
-	stocks  []*engine.Stock // those claimed, with their commands' nonces
+	stocks  []*engine.Stock // those of claimed cells, with their commands' nonces
 	nonces  []uint64
 	sum     uint64 // of no meaning; it keeps the reads from being left out
 }
@@ -28,7 +28,8 @@ type target struct {
 	nonce uint64
 	slot  *slot // of the directory, where the search for the cell begins
 	cell  *cell
-	mine  bool
+	// claimed says that the target's own claim holds the cell, ours that one of the piece does.
+	claimed, ours bool
 }
 
 var warmings = sync.Pool{New: func() any { return new(warming) }}
@@ -68,10 +69,14 @@ func (s *System) warm(piece []*call) {
 		}
 	}
 	for i := range t {
-		t[i].mine = t[i].cell != nil && t[i].cell.claim()
+		if c := t[i].cell; c != nil {
+			same := i > 0 && t[i-1].cell == c && t[i-1].ours // Commands on one SKU come together.
+			t[i].claimed = !same && c.claim()
+			t[i].ours = same || t[i].claimed
+		}
 	}
 	for i := range t { // Apart from the claims, since the processor reads nothing ahead of a lock.
-		if c := t[i].cell; t[i].mine {
+		if c := t[i].cell; t[i].ours {
 			w += uint64(len(c.sku)) + c.last
 			if c.context.Actor() == nil || c.context.Message() != nil { // Read for their memory alone.
 				w++
@@ -83,7 +88,7 @@ func (s *System) warm(piece []*call) {
 	}
 	w += engine.Warm(stocks, nonces)
 	for i := range t {
-		if t[i].mine {
+		if t[i].claimed {
 			t[i].cell.run(turnsInline)
 		}
 	}
