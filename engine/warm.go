@@ -1,6 +1,6 @@
 package engine
 
-// warmTogether is for how many reservations WarmHolds looks where they are before it reads there.
+// warmTogether is for how many reservations is looked where they are before it is read there.
 const warmTogether = 32
 
 // Warm reads a little of what commands on many stocks will need, and changes nothing. nonces has for each
@@ -40,21 +40,87 @@ func Warm(stocks []*Stock, nonces []uint64) (sum uint64) {
 			sum += uint64(hs.more.rests.made) + uint64(len(hs.more.pages))
 		}
 	}
+	for from := 0; from < len(stocks); from += warmTogether {
+		to := min(from+warmTogether, len(stocks))
+		some, theirs := stocks[from:to], nonces[min(from, len(nonces)):min(to, len(nonces))]
+		sum += warmPages(some, theirs) + warmPlaces(some, theirs)
+	}
+	return sum
+}
+
+// warmPages reads what finds the places that warmPlaces reads, of up to warmTogether stocks. First it finds
+// out where that is, and then it reads, as warmPlaces does.
+func warmPages(stocks []*Stock, nonces []uint64) (sum uint64) {
+	var pages [warmTogether]*[]hold
+	var rests [warmTogether]*[]restPiece
+	var indexes [warmTogether]*indexPage
+	n, m, o := 0, 0, 0
 	for i, s := range stocks {
-		if hs := s.holds; hs != nil && hs.more != nil {
-			sum += hs.warmPages()
-			if hs.indexed() && i < len(nonces) && nonces[i] != 0 {
-				sum += uint64(hs.more.index.page(indexHash(nonces[i])).used)
-			}
+		hs := s.holds
+		if hs == nil || hs.more == nil {
+			continue
+		}
+		if p := hs.next(); p > roomAtFirst {
+			page, _ := pageOf(p)
+			pages[n] = &hs.more.pages[page]
+			n++
+		}
+		if p := hs.more.rests.next(); p != 0 {
+			page, _ := restPageOf(p)
+			rests[m] = &hs.more.rests.pages[page]
+			m++
+		}
+		if hs.indexed() && i < len(nonces) && nonces[i] != 0 {
+			indexes[o] = hs.more.index.page(indexHash(nonces[i]))
+			o++
 		}
 	}
+	for _, page := range pages[:n] {
+		sum += uint64(len(*page))
+	}
+	for _, page := range rests[:m] {
+		sum += uint64(len(*page))
+	}
+	for _, page := range indexes[:o] {
+		sum += uint64(page.used)
+	}
+	return sum
+}
+
+// warmPlaces reads where the next hold of each stock goes, with what it has besides, and where the index
+// has it.
+func warmPlaces(stocks []*Stock, nonces []uint64) (sum uint64) {
+	var next [warmTogether]*hold
+	var rests [warmTogether]*restPiece
+	var slots [warmTogether]*indexSlot
+	n, m, o := 0, 0, 0
 	for i, s := range stocks {
-		if hs := s.holds; hs != nil {
-			sum += hs.warmNext()
-			if hs.indexed() && i < len(nonces) && nonces[i] != 0 {
-				sum += uint64(hs.more.index.begins(nonces[i]).place)
-			}
+		hs := s.holds
+		if hs == nil {
+			continue
 		}
+		next[n] = hs.at(hs.next())
+		n++
+		if hs.more == nil {
+			continue
+		}
+		if p := hs.more.rests.next(); p != 0 {
+			rests[m] = hs.more.rests.at(p)
+			m++
+		}
+		if hs.indexed() && i < len(nonces) && nonces[i] != 0 {
+			slots[o] = hs.more.index.begins(nonces[i])
+			o++
+		}
+	}
+	for _, h := range next[:n] {
+		sum += h.nonce
+	}
+	for _, piece := range rests[:m] {
+		sum += uint64(piece.next)
+	}
+	for _, slot := range slots[:o] {
+		sum += uint64(slot.place)
 	}
 	return sum
 }
@@ -77,19 +143,6 @@ func (s *Stock) WarmHolds(nonces []uint64) (sum uint64) {
 		for _, slot := range slots[:len(some)] {
 			sum += uint64(slot.place)
 		}
-	}
-	return sum
-}
-
-// warmPages reads what finds the places that warmNext reads.
-func (hs *holds) warmPages() (sum uint64) {
-	if p := hs.next(); p > roomAtFirst {
-		page, _ := pageOf(p)
-		sum = uint64(len(hs.more.pages[page]))
-	}
-	if p := hs.more.rests.next(); p != 0 {
-		page, _ := restPageOf(p)
-		sum += uint64(len(hs.more.rests.pages[page]))
 	}
 	return sum
 }
