@@ -8,7 +8,7 @@ SIMTIME ?= 2m
 # How the page of benchmarks is measured, and a quick look.
 COMPAREFLAGS ?= --length 2500ms --brief 1s
 SATURATIONFLAGS ?= --ways nats --workload hot --length 2s
-SCALEFLAGS ?= --length 500ms
+SCALEFLAGS ?= --length 500ms --most 10000000
 BENCHFLAGS ?=
 MUTANTFLAGS ?= -sim 45s -page docs/internals/mutants.md
 SOAKTIME ?= 1h
