@@ -15,9 +15,9 @@ import (
 	"github.com/skua-stock/skua/persistence/wal"
 )
 
-// The floors: ways that do a part of what a way in does and nothing else, driven by the same load.
-// None takes less CPU than its floor, and what is between them is Skua's own. A floor with turns has one
-// lock over all items, so that a way that has many may still be faster on more cores.
+// The floors: ways that do a part of what a way in does and nothing else, driven by the same load. What a
+// way takes beyond its floor is Skua's own. A floor with turns takes one for each command, behind one lock
+// over all items, so that a way with many locks, or with turns for many commands, may take less.
 const (
 	floorHTTP = "floor: echo answering a constant"
 	floorNATS = "floor: NATS micro answering a constant"
