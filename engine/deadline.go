@@ -25,35 +25,70 @@ type levelSum struct {
 }
 
 // deadlines are dues in order of time, in pages. Holds of one length fall due in the order in which
-// they are made, so most come to the end; any other place is found by halving.
+// they are made, so most come to the end, and the last page is the one at hand; any other place is found
+// by halving.
 type deadlines struct {
 	// next is when the first is due, or zero: what every turn asks.
-	next  Time
-	first []due // the first page; empty only if there is none
-	more  *moreDeadlines
+	next Time
+	last []due // the last page; empty only if there is none
+	more *moreDeadlines
 }
 
 // moreDeadlines is what only some have.
 type moreDeadlines struct {
-	pages [][]due             // after the first; none is empty
+	pages [][]due             // before the last; none is empty
 	sums  map[Time][]levelSum // of other levels than the due's own
 }
 
 func (q *deadlines) count() int {
 	switch {
-	case len(q.first) == 0:
+	case len(q.last) == 0:
 		return 0
 	case q.more == nil:
 		return 1
 	}
-	return 1 + len(q.more.pages)
+	return len(q.more.pages) + 1
 }
 
 func (q *deadlines) page(i int) *[]due {
-	if i == 0 {
-		return &q.first
+	if q.more == nil || i == len(q.more.pages) {
+		return &q.last
 	}
-	return &q.more.pages[i-1]
+	return &q.more.pages[i]
+}
+
+// insert puts a page before the one with an index, or after all.
+func (q *deadlines) insert(i int, page []due) {
+	switch count := q.count(); {
+	case count == 0:
+		q.last = page
+	case i == count:
+		more := q.extra()
+		more.pages, q.last = append(more.pages, q.last), page
+	default:
+		more := q.extra()
+		more.pages = slices.Insert(more.pages, i, page)
+	}
+}
+
+// delete forgets a page.
+func (q *deadlines) delete(i int) {
+	earlier := 0
+	if q.more != nil {
+		earlier = len(q.more.pages)
+	}
+	switch {
+	case earlier == 0:
+		q.last = nil
+	case i == earlier:
+		q.last, q.more.pages[i-1] = q.more.pages[i-1], nil
+		q.more.pages = q.more.pages[:i-1]
+	case i == 0: // Its place goes when the list of pages is made anew.
+		q.more.pages[0] = nil
+		q.more.pages = q.more.pages[1:]
+	default:
+		q.more.pages = slices.Delete(q.more.pages, i, i+1)
+	}
 }
 
 func (q *deadlines) extra() *moreDeadlines {
@@ -91,17 +126,16 @@ func (q *deadlines) at(t Time) *due {
 	if found {
 		return &(*q.page(page))[i]
 	}
-	switch p := *q.page(page); {
-	case len(p) == duesPage && page == q.count()-1 && i == duesPage:
-		more := q.extra()
-		more.pages = append(more.pages, nil)
-		page, i = page+1, 0
-	case len(p) == duesPage:
-		more := q.extra()
-		more.pages = slices.Insert(more.pages, page, slices.Clone(p[duesPage/2:]))
-		*q.page(page) = p[:duesPage/2]
-		if i > duesPage/2 {
-			page, i = page+1, i-duesPage/2
+	if p := *q.page(page); len(p) == duesPage {
+		if page == q.count()-1 && i == duesPage {
+			q.insert(page+1, make([]due, 0, duesPage))
+			page, i = page+1, 0
+		} else {
+			*q.page(page) = p[:duesPage/2]
+			q.insert(page+1, slices.Clone(p[duesPage/2:]))
+			if i > duesPage/2 {
+				page, i = page+1, i-duesPage/2
+			}
 		}
 	}
 	p := q.page(page)
@@ -122,10 +156,8 @@ func (q *deadlines) drop(page, i int) {
 		delete(q.more.sums, (*p)[i].at)
 	}
 	switch {
-	case len(*p) == 1 && page == 0:
-		q.dropFirst()
 	case len(*p) == 1:
-		q.more.pages = slices.Delete(q.more.pages, page-1, page)
+		q.delete(page)
 	case i == 0:
 		*p = (*p)[1:] // What was taken from the front goes with the page.
 	default:
@@ -134,23 +166,13 @@ func (q *deadlines) drop(page, i int) {
 	q.settle()
 }
 
-// dropFirst forgets the first page.
-func (q *deadlines) dropFirst() {
-	q.first = nil
-	if q.more != nil && len(q.more.pages) > 0 {
-		q.first = q.more.pages[0]
-		q.more.pages[0] = nil
-		q.more.pages = q.more.pages[1:]
-	}
-}
-
 // settle sees to next after dues went.
 func (q *deadlines) settle() {
-	if len(q.first) == 0 {
+	if len(q.last) == 0 {
 		*q = deadlines{}
 		return
 	}
-	q.next = q.first[0].at
+	q.next = (*q.page(0))[0].at
 }
 
 // add sums units of a level.
@@ -216,9 +238,12 @@ func (q *deadlines) upTo(now Time, f func(*due)) {
 // move takes the dues at or before now to the end of another queue. Whole pages change hands, since
 // after a long stop there can be very many.
 func (q *deadlines) move(now Time, to *deadlines) {
-	for len(q.first) > 0 && q.first[0].at <= now {
-		page := q.first
+	for q.count() > 0 {
+		page := *q.page(0)
 		n := sort.Search(len(page), func(i int) bool { return page[i].at > now })
+		if n == 0 {
+			break
+		}
 		for i := range page[:n] {
 			if d := &page[i]; d.more {
 				all := to.extra()
@@ -229,16 +254,11 @@ func (q *deadlines) move(now Time, to *deadlines) {
 				delete(q.more.sums, d.at)
 			}
 		}
-		if len(to.first) == 0 {
-			to.first = page[:n:n]
-		} else {
-			all := to.extra()
-			all.pages = append(all.pages, page[:n:n])
-		}
+		to.insert(to.count(), page[:n:n])
 		if n < len(page) {
-			q.first = page[n:]
+			*q.page(0) = page[n:]
 		} else {
-			q.dropFirst()
+			q.delete(0)
 		}
 	}
 	q.settle()

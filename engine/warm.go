@@ -30,7 +30,7 @@ func Warm(stocks []*Stock, nonces []uint64) (sum uint64) {
 		if hs == nil {
 			continue
 		}
-		if q, n := hs.queue.first, len(hs.queue.first); n > 0 {
+		if q, n := hs.queue.last, len(hs.queue.last); n > 0 {
 			sum += uint64(q[n-1].at) + uint64(q[:cap(q)][min(n, cap(q)-1)].n)
 		}
 		if n := len(hs.changed); n > 0 {
