@@ -10,7 +10,7 @@ const (
 	BatchBytesMax = 8 << 20
 	// batchReadsBytesMax bounds what the results of a batch come to before what it still reads is refused,
 	// in bytes: an item may have a thousand levels, of which each takes a line of the answer.
-	batchReadsBytesMax = 32 << 20
+	batchReadsBytesMax = 8 << 20
 	// BatchOperationsMax bounds the operations of a batch.
 	BatchOperationsMax = 10_000
 	// PageMax bounds a page of a list; PageDefault is its size when the request does not say.

@@ -139,7 +139,7 @@ var (
 		Code: "ANSWER_TOO_LARGE", Status: http.StatusRequestEntityTooLarge, Title: "The answer is too large",
 		Cause: "The answer is larger than a message of the NATS server may be (its max_payload). Unlike any other refusal, " +
 			"this one comes afterwards: what a batch had to do is done. Of a read in a batch it says that the results before it " +
-			"have more than 32 MiB.",
+			"have more than 8 MiB.",
 		Remedy: "Ask for a shorter page, and read less in a batch. Send the operations of a batch again in smaller batches with the same keys: each gets the answer that it had.",
 	}
 	UnsupportedMediaType = &ProblemKind{

@@ -126,7 +126,7 @@ func TestBatchOfLargeReads(t *testing.T) {
 	for _, one := range all[:reads] {
 		did[one]++
 	}
-	const itemBytesMin, allowed = 150_000, 32 << 20
+	const itemBytesMin, allowed = 150_000, 8 << 20
 	refused := did["413 ANSWER_TOO_LARGE"]
 	if len(did) != 2 || refused == 0 || reads-refused > allowed/itemBytesMin {
 		t.Errorf("of %d reads: %v", reads, did)
