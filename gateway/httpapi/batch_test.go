@@ -144,6 +144,12 @@ type jumbled struct {
 	random *rand.Rand
 }
 
+func (j *jumbled) SubmitEach(cmds []*engine.Command, answer func(int, *engine.Answer)) {
+	for i, c := range cmds {
+		j.Submit(c, func(a *engine.Answer) { answer(i, a) })
+	}
+}
+
 func (j *jumbled) Submit(c *engine.Command, answer func(*engine.Answer)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
