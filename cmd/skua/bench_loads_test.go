@@ -90,8 +90,9 @@ func TestLoads(t *testing.T) {
 			floorLog + ", 1024: 1 of 2s", floorLog + ", 8192: 1 of 2s", floorPlain + ", 8192: 1 of 2s", floorTurns + ", 8192: 1 of 2s",
 			floorTurn + ", 1024: 1 of 2s", floorTurn + ", 8192: 1 of 2s",
 		}},
-		{"batches do not read", "read", nil, []string{
+		{"what is not judged has its longest window, briefly", "read", nil, []string{
 			"in process, batches, 8192: 1 of 2s", "in process, 8192: 1 of 2s", "NATS, 4096: 1 of 2s", "HTTP, 64: 1 of 2s",
+			"NATS, batches, 8000: 1 of 2s", "HTTP, batches, 3200: 1 of 2s",
 			"in process, batches, events, 8192: 1 of 2s",
 		}},
 		{"one client and the open loop have a floor", "uniform", []string{"--ways", "floors"}, []string{
