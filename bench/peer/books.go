@@ -30,11 +30,11 @@ func (l *ledger) enter(c *call) {
 	switch {
 	case c.err == nil:
 		l.acknowledged.Add(c.taken)
-	case refused(c.err):
+	case refused(c.err) || c.cmd.Op == engine.OpGetItem:
 	case c.cmd.Op == engine.OpReserve:
 		l.doubtful.Add(units(c.cmd.Lines))
 	default:
-		l.unsure.Store(c.cmd.Op != engine.OpGetItem || l.unsure.Load())
+		l.unsure.Store(true)
 	}
 }
 
