@@ -9,10 +9,7 @@ import (
 type Peer struct {
 	// Name says what and how, as "PostgreSQL, one statement".
 	Name string
-	// Workloads are the names of those that it can do; empty means all.
-	Workloads []string
-	// Windows are how many operations are kept in flight, a measurement each; empty means
-	// [PeerWindows].
+	// Windows are how many operations are kept in flight, a measurement each.
 	Windows []int
 	// Lossy says that what it acknowledged may be lost with the machine, so that it is not compared;
 	// Best that it is the fastest way of its system, which is enough for a quick look.
@@ -21,9 +18,6 @@ type Peer struct {
 	// fails with [ErrAbsent] where the system is not installed.
 	Open func(ctx context.Context, dir string, w Workload) (*Target, error)
 }
-
-// PeerWindows are one client alone, many clients, and a long pipe.
-var PeerWindows = []int{1, 256, 1024}
 
 // ErrAbsent says that a peer is not installed on this machine.
 var ErrAbsent = errors.New("not installed")

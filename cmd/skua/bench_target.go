@@ -245,20 +245,8 @@ func (s peerSite) target(string, int) (*bench.Target, func(), error) { return s.
 func (s peerSite) shut() error                                       { return s.Close() }
 
 func peerContender(p bench.Peer) contender {
-	takes := func(w bench.Workload) bool {
-		for _, name := range p.Workloads {
-			if name == w.Name {
-				return true
-			}
-		}
-		return len(p.Workloads) == 0
-	}
-	windows := p.Windows
-	if len(windows) == 0 {
-		windows = bench.PeerWindows
-	}
 	return contender{
-		name: p.Name, ways: []way{{name: p.Name, on: "", windows: windows, takes: takes, paced: !p.Lossy, peer: &p}},
+		name: p.Name, ways: []way{{name: p.Name, on: "", windows: p.Windows, takes: everything, paced: !p.Lossy, peer: &p}},
 		open: func(ctx context.Context, dir string, w bench.Workload) (site, error) {
 			t, err := p.Open(ctx, dir, w)
 			if err != nil {

@@ -180,7 +180,7 @@ func TestBenchCommand(t *testing.T) {
 // TestBenchPeerThatIsAbsent: what is not installed is left out, and said.
 func TestBenchPeerThatIsAbsent(t *testing.T) {
 	con := peerContender(bench.Peer{
-		Name: "nothing", Open: func(context.Context, string, bench.Workload) (*bench.Target, error) { return nil, bench.ErrAbsent },
+		Name: "nothing", Windows: []int{4}, Open: func(context.Context, string, bench.Workload) (*bench.Target, error) { return nil, bench.ErrAbsent },
 	})
 	var out, errs bytes.Buffer
 	c := &benchCompareCmd{benchFlags: *testFlags(), Runs: 1}
