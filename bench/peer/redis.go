@@ -281,11 +281,6 @@ func (c *call) stepped(given int64) {
 	c.taken = -given
 }
 
-// redisSteps are the steps by the names that the script has for them.
-var redisSteps = map[engine.Op]string{
-	engine.OpConfirm: "confirm", engine.OpRelease: "release", engine.OpFulfill: "fulfill",
-}
-
 func (s *redisSender) command(cmd *engine.Command, now int64) rueidis.Completed {
 	switch cmd.Op {
 	case engine.OpReserve:
@@ -294,7 +289,7 @@ func (s *redisSender) command(cmd *engine.Command, now int64) rueidis.Completed 
 		return s.client.B().Get().Key(redisStock + cmd.SKU).Build()
 	}
 	return s.client.B().Evalsha().Sha1(s.step).Numkeys(2).Key(redisReservation+cmd.Reservation.Home, redisHolds).
-		Arg(redisSteps[cmd.Op], strconv.FormatInt(now, 10)).Build()
+		Arg(cmd.Op.String(), strconv.FormatInt(now, 10)).Build()
 }
 
 func (s *redisSender) script(cmd *engine.Command, now int64) rueidis.Completed {
